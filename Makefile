@@ -1,0 +1,47 @@
+# make demo   set everything up and run the main job on the project's own small model (10 minutes the first time)
+# make test   set up what is missing, check style and types, run all tests
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+# The binding is installed without compiling llama.cpp: `edgeq build` compiles it, once.
+export CMAKE_ARGS := -DLLAMA_BUILD=OFF -DLLAVA_BUILD=OFF
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check benchmarks docs clean
+
+demo: $(VENV)/.user
+	$(BIN)/edgeq run tests/model/edgeq-5m-f16.gguf \
+		--types Q2_K,Q3_K_M,Q4_K_M,Q5_K_M,Q6_K,Q8_0,IQ2_M,IQ3_XXS,IQ4_XS \
+		--text tests/text/evaluation/philosophy.txt \
+		--calibration-text tests/text/calibration/religion.txt \
+		--out demo
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Ratios against the tools a user would otherwise run, side by side (about 20 minutes).
+benchmarks: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.run
+
+# Rewrite the generated parts of README and docs.
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { echo "Install Python's venv module first (Debian: apt install python3-venv)."; exit 4; }
+
+$(VENV)/.user: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.user
+
+clean:
+	rm -rf $(VENV) demo build dist

@@ -1,0 +1,23 @@
+"""Everything but the demo: about 20 minutes on two cores. Absolute times mean little, the ratios are the result."""
+
+from __future__ import annotations
+
+from benchmarks import evaluation, ladder, speed, startup
+from benchmarks.common import MODEL, built, f16_of
+from edgeq import models
+from tests.conftest import smollm2_file
+
+
+def main() -> None:
+    """Run all, on the project's model and on SmolLM2 (a real vocabulary of 49,152 tokens)."""
+    b = built()
+    small = models.describe(MODEL)
+    smollm2 = f16_of(smollm2_file(), b)
+    startup.run(times=11)
+    speed.run(b, smollm2, pairs=5, reps=3)
+    evaluation.run(b, smollm2, n_chunks=16, pairs=3)
+    ladder.run(b, small, pairs=3)
+
+
+if __name__ == "__main__":
+    main()

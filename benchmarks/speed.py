@@ -1,0 +1,42 @@
+"""Our bench against llama-bench, run alternately: the median of the ratios of tokens/s."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from pathlib import Path
+
+from benchmarks.common import THREADS, say
+from edgeq import analyze, bench, plugins, store
+from edgeq.records import Build, Gguf, Profile
+
+TESTS = ("pp512", "tg128")
+
+
+def run(b: Build, model: Gguf, pairs: int, reps: int) -> None:
+    """Print one line per test. The order within a pair is swapped each time, so that drift cancels."""
+    ratios: dict[str, list[float]] = {t: [] for t in TESTS}
+    for i in range(pairs):
+        order = (_ours, _theirs) if i % 2 == 0 else (_theirs, _ours)
+        got = {f.__name__: f(b, model, reps) for f in order}
+        for t in TESTS:
+            ratios[t].append(got["_ours"][t] / got["_theirs"][t])
+    for t in TESTS:
+        shown = " ".join(f"{r:.3f}" for r in ratios[t])
+        say("bench", f"{t}: {statistics.median(ratios[t]):.3f} of llama-bench's t/s ({shown}), {Path(model.path).stem}")
+
+
+def _ours(b: Build, model: Gguf, reps: int) -> dict[str, float]:
+    profile = plugins.settings("profiles", "local", Profile)
+    settings = bench.settings(profile, TESTS, n_reps=reps, n_threads=THREADS)
+    with store.scratch() as folder:
+        record = bench.bench(model, b, profile, settings, folder)
+    return {s.test: s.tps.value for s in analyze.speeds(record)}
+
+
+def _theirs(b: Build, model: Gguf, reps: int) -> dict[str, float]:
+    argv = [b.tool("llama-bench"), "-m", model.path, "-p", "512", "-n", "128", "-r", str(reps), "-t", str(THREADS)]
+    done = subprocess.run([*argv, "-o", "json"], capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)
+    return {f"pp{r['n_prompt']}" if r["n_prompt"] else f"tg{r['n_gen']}": r["avg_ts"] for r in rows}

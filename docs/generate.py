@@ -1,0 +1,99 @@
+"""Writes the generated parts of README and docs; with --check it only says which of them are stale.
+
+Between a line ``<!-- generated: NAME -->`` and the next ``<!-- end -->`` stands what the function of that name gives.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from edgeq import cli, report, store  # noqa: E402
+from edgeq.records import BenchRecord, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary  # noqa: E402
+
+DEMO = ROOT / "docs" / "demo" / "summary.json"
+_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
+
+
+def commands() -> str:
+    """Every command's own help text."""
+    context = click.Context(cli.cli, info_name="edgeq", max_content_width=100, terminal_width=100)
+    parts = []
+    for name in cli.cli.list_commands(context):
+        command = cli.cli.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+        parts.append(f"## edgeq {name}\n\n```text\n{command.get_help(inner).rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def imports() -> str:
+    """The import table that the tests enforce, as Markdown."""
+    text = (ROOT / "tests" / "test_architecture.py").read_text()
+    wanted = {"NOUNS", "TOOLBOX", "ROOMS", "MAY_IMPORT"}
+    space: dict[str, object] = {}
+    for node in ast.parse(text).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id in wanted and isinstance(node, (ast.Assign, ast.AnnAssign)):
+            space[target.id] = eval(ast.unparse(node.value), {}, dict(space))  # type: ignore[arg-type]
+    table = space["MAY_IMPORT"]
+    assert isinstance(table, dict)
+    rows = [f"| `{m}` | {', '.join(f'`{x}`' for x in sorted(may)) or 'nothing'} |" for m, may in table.items()]
+    return "| module | may import |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def demo() -> str:
+    """The table that `make demo` ended with, from the summary that the run left."""
+    summary = store.load(DEMO, Summary)
+    out = io.StringIO()
+    Console(file=out, width=110).print(report.terminal(summary))
+    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+    return f"```text\n{text.strip()}\n```\n"
+
+
+def schema() -> str:
+    """JSON Schema of everything that lies on disk."""
+    kinds = (BenchRecord, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary)
+    (_, components) = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": components}
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"commands": commands, "imports": imports, "demo": demo}
+
+
+def documents() -> dict[Path, str]:
+    """What every document with generated parts should be."""
+    wanted = {}
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = path.read_text()
+        wanted[path] = _BLOCK.sub(lambda m: f"{m[1]}{BLOCKS[m[2]]()}{m[4]}", text)
+    wanted[ROOT / "docs" / "schema.json"] = schema()
+    return wanted
+
+
+def main() -> int:
+    """Write, or with --check compare."""
+    stale = [p for p, text in documents().items() if not p.exists() or p.read_text() != text]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is stale: run `make docs`")
+        return 1 if stale else 0
+    for path, text in documents().items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

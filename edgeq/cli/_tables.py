@@ -1,0 +1,46 @@
+"""Small tables on standard output that are no report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from edgeq.quantize import Prediction
+from edgeq.records import Gguf
+
+
+def files(records: Sequence[Gguf]) -> None:
+    """One line per file: type, effective bpw, size, on-label share, types by share of parameters."""
+    table = _table("file", "type", "bpw", "MiB", "on label", "tensor types by share of parameters")
+    for r in records:
+        on_label = "-" if r.on_label is None else f"{r.on_label:.0%}"
+        shares = _shares({t: n / r.n_params for t, n in r.tensor_types.items()})
+        table.add_row(Path(r.path).name, r.file_type, f"{r.bpw:.2f}", f"{r.n_bytes / 2**20:.1f}", on_label, shares)
+    Console().print(table)
+
+
+def predictions(source: Gguf, planned: Sequence[Prediction]) -> None:
+    """One line per recipe of a dry run: exact size, bpw, and whether an importance matrix is needed."""
+    table = _table("recipe", "bpw", "MiB", "bytes", "imatrix")
+    for p in planned:
+        bpw, mib = p.n_bytes * 8 / source.n_params, p.n_bytes / 2**20
+        table.add_row(
+            p.recipe.name, f"{bpw:.2f}", f"{mib:.1f}", f"{p.n_bytes}", "needed" if p.needs_imatrix else "optional"
+        )
+    Console().print(table)
+
+
+def _shares(shares: dict[str, float]) -> str:
+    return ", ".join(f"{share:.0%} {t}" for t, share in sorted(shares.items(), key=lambda x: -x[1]) if share >= 0.005)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for i, name in enumerate(columns):
+        table.add_column(
+            name, justify="right" if name in ("bpw", "MiB", "bytes", "on label") else "left", no_wrap=i == 0
+        )
+    return table

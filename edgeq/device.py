@@ -1,0 +1,90 @@
+"""The host as it is now. The only module that asks about the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from edgeq.records import Host
+
+# Features that decide which kernels llama.cpp has for this CPU.
+_FEATURES = (
+    *("avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vbmi", "avx512_vnni", "avx512_bf16", "avx_vnni"),
+    *("amx_int8", "asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve", "sve2", "sme"),
+)
+
+
+def host(root: Path = Path("/")) -> Host:
+    """Facts about this machine, for the record of everything that is measured on it."""
+    cpu, flags = _cpuinfo(root)
+    return Host(
+        cpu=cpu or platform.processor() or platform.machine(),
+        arch=platform.machine(),
+        n_cores=physical_cores(),
+        n_threads=os.cpu_count() or 1,
+        features=tuple(f for f in _FEATURES if f in flags),
+        gpu=(),
+        os=_os_name(root),
+        kernel=platform.release(),
+        mem_bytes=psutil.virtual_memory().total,
+        governor=_first_line(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        python=platform.python_version(),
+    )
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, without their second threads: the default number of threads."""
+    logical = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(psutil.cpu_count(logical=False) or logical, logical))
+
+
+def available_bytes() -> int:
+    """Memory that can be had now without swapping."""
+    return int(psutil.virtual_memory().available)
+
+
+def child_pid(guard_pid: int, timeout_s: float = 5.0) -> int | None:
+    """Process id of the program that a guard process runs, as soon as it is there; None if it never is."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            if children := psutil.Process(guard_pid).children():
+                return children[0].pid
+        except psutil.Error:
+            return None
+        time.sleep(0.005)
+    return None
+
+
+def _cpuinfo(root: Path) -> tuple[str, set[str]]:
+    name, flags = "", set[str]()
+    for line in _text(root / "proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Model", "Hardware") and not name:
+            name = value.strip()
+        elif key.strip() in ("flags", "Features"):
+            flags.update(value.split())
+    return name, flags
+
+
+def _os_name(root: Path) -> str:
+    for line in _text(root / "etc/os-release").splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip('"')
+    return f"{platform.system()} {platform.release()}" if sys.platform != "darwin" else f"macOS {platform.mac_ver()[0]}"
+
+
+def _first_line(path: Path) -> str | None:
+    return _text(path).split("\n")[0] or None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""

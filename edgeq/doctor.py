@@ -1,0 +1,101 @@
+"""Room: an examination of this machine. Nothing is changed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sys
+
+import msgspec
+
+from edgeq import build, converter, device, plugins, sources, store
+from edgeq.errors import EdgeqError, MissingError
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at. ``needed``: without it the main job can't run."""
+
+    name: str
+    ok: bool
+    text: str
+    hint: str = ""
+    needed: bool = False
+
+
+def examine() -> list[Finding]:
+    """Look at the host, the compiler, the binding, the cache, the builds and the sensors."""
+    host = device.host()
+    gib = 1 << 30
+    findings = [
+        Finding("machine", True, f"{host.cpu}, {host.n_cores} cores, {host.mem_bytes / gib:.1f} GiB, {host.os}"),
+        Finding("features", True, " ".join(host.features) or "none known"),
+        Finding("python", sys.version_info >= (3, 10), host.python, needed=True),
+        *(_backend(name) for name in plugins.modules("backends")),
+        _binding(),
+        _cache(),
+        *(Finding("build", True, f"{b.key} {b.backend}, llama.cpp {b.llama_commit[:9]}") for b in build.list_builds()),
+        *(_sensor(name) for name in plugins.modules("sensors")),
+        _converter(),
+    ]
+    if host.governor not in (None, "performance"):
+        findings.append(
+            Finding(
+                "governor", False, f"{host.governor}: clocks follow the load", "`performance` gives steadier speeds."
+            )
+        )
+    return findings
+
+
+def _backend(name: str) -> Finding:
+    shelf = plugins.module("backends", name)
+    problems = shelf.check()
+    if problems:
+        return Finding(name, False, problems[0].text, problems[0].hint, needed=name == "cpu")
+    return Finding(name, True, shelf.compiler(), needed=name == "cpu")
+
+
+def _binding() -> Finding:
+    try:
+        version = importlib.metadata.version("llama-cpp-python")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(
+            "binding",
+            False,
+            "llama-cpp-python is not installed",
+            f"pip install edgeq brings {sources.PINNED}.",
+            needed=True,
+        )
+    ok = version == sources.PINNED
+    return Finding(
+        "binding", ok, f"llama-cpp-python {version}", "" if ok else f"It must be {sources.PINNED}.", needed=True
+    )
+
+
+def _cache() -> Finding:
+    folder = store.cache_dir()
+    try:
+        store.make_folder(folder)
+        if not os.access(folder, os.W_OK):
+            raise MissingError(f"{folder} can't be written.", "Set EDGEQ_CACHE to a folder that can.")
+    except EdgeqError as e:
+        return Finding("cache", False, e.text, e.hint, needed=True)
+    free = shutil.disk_usage(folder).free
+    ok = free > 3e9  # a build takes about 1 GB while it is being made, its sources 0.3 GB
+    return Finding("cache", ok, f"{folder}, {free / 1e9:.0f} GB free", "" if ok else "Free some space.", needed=True)
+
+
+def _sensor(name: str) -> Finding:
+    try:
+        sensor = plugins.module("sensors", name).probe(os.getpid())
+    except MissingError as e:
+        return Finding(name, False, e.text, e.hint)
+    return Finding(name, True, ", ".join(f"{c.name} ({c.quantity}, {c.scope})" for c in sensor.channels))
+
+
+def _converter() -> Finding:
+    if converter.ready():
+        return Finding("converter", True, "its environment is there")
+    return Finding(
+        "converter", False, "its environment is not made yet", "The first `edgeq convert` of a folder makes it."
+    )

@@ -1,0 +1,129 @@
+"""The corridor: the rooms in order, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import edgeq
+from edgeq import analyze, bench, build, calibrate, convert, corpus, device, evaluate, plugins, quantize, report
+from edgeq.corpus import Part
+from edgeq.errors import InputError
+from edgeq.records import Build, EvalRecord, EvalSettings, Gguf, Plan, Profile, Recipe, Run, Summary
+from edgeq.run_folder import RunFolder
+
+Update = Callable[..., None]
+
+
+class Steps(Protocol):
+    """Shows what is going on: ``with steps("quantize") as update: update(share, text)``."""
+
+    def __call__(self, name: str) -> AbstractContextManager[Update]:
+        """Begin a step; the value is called with the share done (or None) and a word on what is being done."""
+
+
+def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
+    """One model to a measured table. What is done already (by the hashes of its inputs) is not done again."""
+    with folder.working():
+        folder.begin(Run(plan, edgeq.__version__, device.host()))
+        profile = plugins.settings("profiles", plan.profile, Profile)
+        tests = bench.settings(profile, plan.tests, n_reps=plan.n_reps, n_threads=plan.n_threads)
+        scoring = EvalSettings(
+            n_ctx=plan.n_ctx, n_chunks=plan.n_chunks, first=plan.n_ctx // 2, n_threads=tests.n_threads
+        )
+        evaluated, calibrated, parts = texts(plan)
+        corpus.read((*evaluated, *calibrated))  # a text that can't be read is refused before the long work
+
+        with steps("convert") as update:
+            source = convert.convert(
+                plan.model,
+                folder.models,
+                outtype=plan.outtype,
+                allow_requantize=plan.allow_requantize,
+                trust_remote_code=plan.trust_remote_code,
+                on_progress=lambda text: update(None, text),
+            )
+        with steps("build") as update:
+            built = build.build(profile.backend, on_progress=lambda text, share: update(share, text))
+        recipes = choose(plan, built)
+        imatrix = None
+        if any(r.imatrix for r in recipes) and calibrated:
+            with steps("calibrate") as update:
+                imatrix = calibrate.calibrate(
+                    source,
+                    calibrated,
+                    built,
+                    folder.imatrix,
+                    n_chunks=plan.calibration_chunks,
+                    n_ctx=plan.n_ctx,
+                    part=parts[1],
+                    n_threads=tests.n_threads,
+                    on_progress=update,
+                )
+        with steps("quantize") as update:
+            files = quantize.quantize(
+                source,
+                recipes,
+                imatrix,
+                built,
+                folder.models,
+                n_threads=tests.n_threads,
+                on_progress=lambda name, share: update(share, name),
+            )
+        models = (source, *files)
+        with steps("bench") as update:
+            benches = [
+                bench.bench(m, built, profile, tests, folder.records, on_progress=_nth(update, i, len(models), m))
+                for i, m in enumerate(models)
+            ]
+        evals: tuple[EvalRecord, ...] = ()
+        if evaluated:
+            with steps("evaluate") as update:
+                evals = evaluate.evaluate(
+                    source,
+                    files,
+                    evaluated,
+                    built,
+                    scoring,
+                    folder.records,
+                    part=parts[0],
+                    memory_share=plan.memory_share,
+                    on_turns=lambda turns: update(0.0, _turns(turns)),
+                    on_progress=update,
+                )
+        summary = analyze.summarize(benches, evals, models)
+        folder.finish(summary, report.html(summary), (*benches, *evals, *models, *([imatrix] if imatrix else ())))
+    return summary
+
+
+def choose(plan: Plan, built: Build) -> tuple[Recipe, ...]:
+    """The recipes that a plan names: file types of this llama.cpp, and recipe files or names from the shelf."""
+    stock = [quantize.stock_recipe(name, built, imatrix=plan.imatrix) for name in plan.types]
+    mixed = [plugins.settings("recipes", name, Recipe) for name in plan.recipes]
+    recipes = {r.name: r for r in (*stock, *mixed)}
+    if not recipes:
+        raise InputError("There is nothing to make.", "Name file types (--types Q4_K_M,IQ3_XXS) or --recipes.")
+    return tuple(recipes.values())
+
+
+def texts(plan: Plan) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Part, Part]]:
+    """(texts to evaluate on, texts to calibrate on, the part of each): one text for both is cut in halves."""
+    evaluated = tuple(Path(t) for t in plan.text)
+    calibrated = tuple(Path(t) for t in plan.calibration_text)
+    if plan.imatrix and evaluated and not calibrated:
+        return evaluated, evaluated, ("second half", "first half")
+    return evaluated, calibrated, ("all", "all")
+
+
+def _nth(update: Update, i: int, n: int, model: Gguf) -> Callable[[float], None]:
+    name = Path(model.path).stem
+    return lambda share: update((i + share) / n, name)
+
+
+def _turns(turns: tuple[evaluate.Turn, ...]) -> str:
+    models = sum(len(t.candidates) for t in turns) + 1
+    if len(turns) == 1:
+        return f"{models} models in one pass"
+    return f"{models} models in {len(turns)} passes: together they do not fit in memory"

@@ -1,0 +1,181 @@
+"""Room: one GGUF file per recipe, through llama.cpp's own quantize function in a worker process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edgeq import gguf_info, models, plugins, programs, store
+from edgeq.errors import InputError
+from edgeq.records import Build, Gguf, Imatrix, Recipe
+
+Progress = Callable[[str, float], None]
+_ALIGNMENT = 32
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """What a dry run says a recipe will give: exact size in bytes, the type of every tensor (upper case)."""
+
+    recipe: Recipe
+    n_bytes: int
+    tensor_types: dict[str, str]
+    needs_imatrix: bool
+
+
+def file_types(build: Build) -> dict[str, int]:
+    """Every file type that this llama.cpp knows: {"Q4_K_M": 15, ...}."""
+    path = Path(build.folder) / "file_types.json"
+    if path.exists():
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+    event = programs.one(programs.work(build, {"op": "file_types"}, what="asking for file types"), "file_types")
+    known = msgspec.convert(event["file_types"], dict[str, int])
+    store.write_bytes(path, msgspec.json.encode(known))
+    return known
+
+
+def stock_recipe(name: str, build: Build, *, imatrix: bool = True) -> Recipe:
+    """The recipe of a file type by its name, in any case; Q4_K means Q4_K_M as in llama-quantize."""
+    known = file_types(build)
+    for candidate in (name.upper(), f"{name.upper()}_M"):
+        if candidate in known:
+            return Recipe(name=candidate, file_type=candidate, imatrix=imatrix)
+    raise InputError(f"{name} is not a file type of this llama.cpp.", plugins.nearest(name, known))
+
+
+def plan(source: Gguf, recipes: Sequence[Recipe], imatrix: Imatrix | None, build: Build) -> tuple[Prediction, ...]:
+    """Dry runs: what each recipe will give, without making it."""
+    for recipe in recipes:
+        if not _FILE_NAME.fullmatch(recipe.name):
+            raise InputError(
+                f"{recipe.name!r} can't be the name of a file.", "Use letters, digits, '.', '_', '+', '-'."
+            )
+        if recipe.file_type not in (known := file_types(build)):
+            raise InputError(
+                f"{recipe.file_type} is not a file type of this llama.cpp.", plugins.nearest(recipe.file_type, known)
+            )
+    header = gguf_info.read_header(Path(source.path))
+    if header.alignment != _ALIGNMENT:
+        # The library keeps the key and lays the data out at 32 all the same: nothing could read the result.
+        raise InputError(
+            f"{source.path} is aligned to {header.alignment} bytes; llama.cpp quantizes files aligned to 32 only.",
+            "Convert the model again.",
+        )
+    jobs = [_job(r, imatrix) for r in recipes]
+    events = programs.work(build, {"op": "plan", "source": source.path, "jobs": jobs}, what="planning")
+    predictions = []
+    for recipe, job, event in zip(recipes, jobs, (e for e in events if e["event"] == "plan"), strict=True):
+        types = {k: v.upper() for k, v in msgspec.convert(event["types"], dict[str, str]).items()}
+        n_bytes = gguf_info.predict_file_bytes(header, types, msgspec.convert(job["metadata"], dict[str, str | int]))
+        predictions.append(Prediction(recipe, n_bytes, types, bool(event["needs_imatrix"])))
+    return tuple(predictions)
+
+
+def quantize(
+    source: Gguf,
+    recipes: Sequence[Recipe],
+    imatrix: Imatrix | None,
+    build: Build,
+    folder: Path,
+    *,
+    n_threads: int,
+    on_progress: Progress = lambda *_: None,
+) -> tuple[Gguf, ...]:
+    """Make ``folder/NAME.gguf`` and its record for every recipe; what is there already is kept.
+
+    Recipes whose types need an importance matrix are refused beforehand where there is none, and so is a disk that
+    is too small. Each file gets its final name only when it is complete and its header has been checked.
+    """
+    keys = {r.name: _key(source, r, imatrix, build) for r in recipes}
+    done = {r.name: found for r in recipes if (found := _finished(folder, r.name, keys[r.name]))}
+    todo = [r for r in recipes if r.name not in done]
+    if not todo:
+        return tuple(done[r.name] for r in recipes)
+    predictions = {p.recipe.name: p for p in plan(source, todo, imatrix, build)}
+    if refused := [p.recipe for p in predictions.values() if p.needs_imatrix and not _uses(p.recipe, imatrix)]:
+        names = ", ".join(r.name for r in refused)
+        raise InputError(
+            f"{names} can't be made without an importance matrix: below about 3 bits the result would be garbage.",
+            "Give a calibration text (--text or --calibration-text), or leave these types out.",
+        )
+    store.make_folder(folder)
+    store.need_space(folder, sum(p.n_bytes for p in predictions.values()), f"Making {len(todo)} files")
+    recipe_of = {r.name: r for r in todo}
+
+    def event(e: dict[str, object]) -> None:
+        name = str(e.get("name"))
+        if e["event"] == "progress":
+            on_progress(name, int(str(e["done"])) / int(str(e["total"])))
+        elif e["event"] == "made":
+            done[name] = _publish(folder, recipe_of[name], source, imatrix, predictions[name].n_bytes, keys[name])
+
+    jobs = [{**_job(r, imatrix), "out": str(store.partial(_path(folder, r.name)))} for r in todo]
+    request = {
+        "op": "quantize",
+        "source": source.path,
+        "jobs": jobs,
+        "n_threads": n_threads,
+        "requantize": models.is_quantized(source),
+    }
+    try:
+        programs.work(build, request, what="quantizing", on_event=event)
+    finally:
+        for r in todo:
+            store.partial(_path(folder, r.name)).unlink(missing_ok=True)
+    return tuple(done[r.name] for r in recipes)
+
+
+def _job(recipe: Recipe, imatrix: Imatrix | None) -> dict[str, object]:
+    method = plugins.module("quants", recipe.method)
+    used = imatrix if _uses(recipe, imatrix) else None
+    return {**method.job(recipe), "imatrix": used.path if used else None, "metadata": _metadata(recipe, used)}
+
+
+def _uses(recipe: Recipe, imatrix: Imatrix | None) -> bool:
+    return imatrix is not None and recipe.imatrix
+
+
+def _metadata(recipe: Recipe, imatrix: Imatrix | None) -> dict[str, str | int]:
+    """What the file says about its making: llama-quantize's own keys, and the recipe's hash."""
+    written: dict[str, str | int] = {"edgeq.recipe_sha256": store.key_of(recipe)}
+    if imatrix:
+        written |= {
+            "quantize.imatrix.file": Path(imatrix.path).name,
+            "quantize.imatrix.dataset": imatrix.corpus[0].name if imatrix.corpus else "unknown",
+            "quantize.imatrix.entries_count": imatrix.n_entries,
+            "quantize.imatrix.chunks_count": imatrix.n_chunks,
+        }
+    return written
+
+
+def _key(source: Gguf, recipe: Recipe, imatrix: Imatrix | None, build: Build) -> str:
+    used = imatrix.sha256 if imatrix and recipe.imatrix else None
+    return store.key_of("quantize", source.sha256, recipe, used, build.key)
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.gguf"
+
+
+def _finished(folder: Path, name: str, key: str) -> Gguf | None:
+    path = _path(folder, name)
+    found = store.find(path.with_suffix(".json"), Gguf, key)
+    return found if found and path.exists() and path.stat().st_size == found.n_bytes else None
+
+
+def _publish(folder: Path, recipe: Recipe, source: Gguf, imatrix: Imatrix | None, predicted: int, key: str) -> Gguf:
+    path = _path(folder, recipe.name)
+    store.publish(store.partial(path), path)
+    record = models.describe(
+        path,
+        file_type=recipe.file_type,
+        recipe=recipe,
+        parent=source,
+        imatrix=imatrix if _uses(recipe, imatrix) else None,
+        predicted_bytes=predicted,
+    )
+    store.save(path.with_suffix(".json"), record, key)
+    return record

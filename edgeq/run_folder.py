@@ -1,0 +1,88 @@
+"""A run: one folder, self-describing and movable."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import msgspec
+
+from edgeq import store
+from edgeq.errors import InputError
+from edgeq.records import SCHEMA, BenchRecord, EvalRecord, Gguf, Imatrix, Record, Run, Summary
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """SHA-256 of every file of a finished run, by path inside its folder."""
+
+    schema: int
+    sha256: dict[str, str]
+
+
+class RunFolder:
+    """``run.json models/ records/ summary.json report.html manifest.json``; nothing else knows these names."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.models = path / "models"
+        self.records = path / "records"
+        self.imatrix = self.models / "imatrix.gguf"
+        self.page = path / "report.html"
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Hold the folder while a run works in it."""
+        with store.lock(self.path, "the run"):
+            store.make_folder(self.models)
+            store.make_folder(self.records)
+            for stale in (*self.models.glob(".*.partial"), *self.records.glob(".*.partial")):
+                stale.unlink()
+            yield
+
+    def begin(self, run: Run) -> None:
+        """Write down what is about to be done; until the run has ended there is no manifest."""
+        (self.path / "manifest.json").unlink(missing_ok=True)
+        store.save(self.path / "run.json", run, store.key_of(run))
+
+    def finish(self, summary: Summary, page: str, records: Collection[Record]) -> None:
+        """Write the derived results and the manifest of everything that belongs to this run."""
+        store.save(self.path / "summary.json", summary, store.key_of(summary))
+        store.write_text(self.page, page)
+        belongs = [self.path / "run.json", self.path / "summary.json", self.page, *self._files_of(records)]
+        sums = {str(p.relative_to(self.path)): store.sha256_file(p) for p in belongs}
+        manifest = Manifest(SCHEMA, dict(sorted(sums.items())))
+        store.write_bytes(self.path / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+
+    def load(self) -> tuple[list[BenchRecord], list[EvalRecord], list[Gguf]]:
+        """The records of the last finished run, or of everything there is where none has finished."""
+        if not self.path.is_dir():
+            raise InputError(f"There is no run folder {self.path}.", "`edgeq run MODEL --out FOLDER` makes one.")
+        names = self._names()
+        benches = [store.load(self.path / n, BenchRecord) for n in names if n.startswith("records/bench-")]
+        evals = [store.load(self.path / n, EvalRecord) for n in names if n.startswith("records/eval-")]
+        models = [
+            store.load(self.path / n, Gguf)
+            for n in names
+            if n.startswith("models/") and n.endswith(".json") and n != "models/imatrix.json"
+        ]
+        if not (benches or evals or models):
+            raise InputError(f"{self.path} holds no records.", "Give a folder that `edgeq run` has made.")
+        return benches, evals, models
+
+    def _files_of(self, records: Collection[Record]) -> Iterator[Path]:
+        for path in (*self.models.glob("*.json"), *self.records.glob("*.json.gz")):
+            record = store.load_any(path, (BenchRecord, EvalRecord, Gguf, Imatrix))
+            if record in records:
+                yield path
+                if isinstance(record, (Gguf, Imatrix)):
+                    yield path.with_suffix(".gguf")
+
+    def _names(self) -> list[str]:
+        manifest = self.path / "manifest.json"
+        if manifest.exists():
+            try:
+                return sorted(msgspec.json.decode(manifest.read_bytes(), type=Manifest).sha256)
+            except msgspec.DecodeError as e:
+                raise InputError(f"{manifest} is damaged: {e}.", "Run `edgeq run` again.") from None
+        return sorted(str(p.relative_to(self.path)) for d in (self.models, self.records) for p in d.glob("*.json*"))

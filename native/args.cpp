@@ -1,0 +1,66 @@
+#include "args.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+namespace edgeq {
+
+Args::Args(int argc, char ** argv, const std::vector<std::string> & known) {
+    for (int i = 1; i < argc; i += 2) {
+        const std::string option = argv[i];
+        if (option.rfind("--", 0) != 0 || std::find(known.begin(), known.end(), option.substr(2)) == known.end()) {
+            std::string names;
+            for (const auto & name : known) {
+                names += " --" + name;
+            }
+            throw UsageError("unknown option '" + option + "'; options:" + names);
+        }
+        if (i + 1 == argc) {
+            throw UsageError("option " + option + " needs a value");
+        }
+        values_[option.substr(2)].push_back(argv[i + 1]);
+    }
+}
+
+std::string Args::get(const std::string & name) const {
+    const auto values = all(name);
+    if (values.empty()) {
+        throw UsageError("option --" + name + " is missing");
+    }
+    if (values.size() > 1) {
+        throw UsageError("option --" + name + " is given more than once");
+    }
+    return values.front();
+}
+
+std::string Args::get(const std::string & name, const std::string & fallback) const {
+    return values_.count(name) ? get(name) : fallback;
+}
+
+std::vector<std::string> Args::all(const std::string & name) const {
+    const auto found = values_.find(name);
+    return found == values_.end() ? std::vector<std::string>{} : found->second;
+}
+
+int32_t Args::integer(const std::string & name, int32_t low, int32_t high) const {
+    return parse_integer(get(name), "--" + name, low, high);
+}
+
+int32_t Args::integer(const std::string & name, int32_t fallback, int32_t low, int32_t high) const {
+    return values_.count(name) ? integer(name, low, high) : fallback;
+}
+
+int32_t parse_integer(const std::string & text, const std::string & what, int32_t low, int32_t high) {
+    char * end = nullptr;
+    errno = 0;
+    const long long value = std::strtoll(text.c_str(), &end, 10);
+    if (text.empty() || *end != '\0' || errno != 0 || value < low || value > high) {
+        const std::string range = high == INT32_MAX ? "of at least " + std::to_string(low)
+                                                    : "from " + std::to_string(low) + " to " + std::to_string(high);
+        throw UsageError(what + " must be a whole number " + range + ", not '" + text + "'");
+    }
+    return static_cast<int32_t>(value);
+}
+
+} // namespace edgeq
