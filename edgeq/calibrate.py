@@ -9,8 +9,6 @@ from edgeq import corpus, gguf_info, programs, store
 from edgeq.corpus import Part
 from edgeq.records import Build, Gguf, Imatrix
 
-_PARALLEL = 4
-
 
 def calibrate(
     model: Gguf,
@@ -39,7 +37,7 @@ def calibrate(
         ids = folder / "tokens.i32"
         tokens.ids.tofile(ids)
         argv = ["--model", model.path, "--tokens", str(ids), "--n-ctx", str(n_ctx), "--threads", str(n_threads)]
-        argv += ["--ubatch", str(n_ctx), "--parallel", str(min(_PARALLEL, tokens.n_chunks)), "--out", str(temporary)]
+        argv += ["--out", str(temporary)]
         for text in tokens.corpus:
             argv += ["--dataset", text.name]
 

@@ -17,7 +17,7 @@ from edgeq.errors import InputError
 from edgeq.records import Gguf, Source
 
 # What the converter needs to read, and nothing that could be run: no Python files, no pickled weights.
-_DATA = (".json", ".safetensors", ".model", ".txt", ".tiktoken", ".jinja", ".spm")
+_DATA = (".json", ".safetensors", ".model", ".txt", ".tiktoken", ".jinja", ".spm", ".md")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -72,16 +72,18 @@ def _convert(
     weights = sum(p.stat().st_size for p in files if p.suffix == ".safetensors")
     store.need_space(folder, weights, "Converting the model")
     temporary = store.partial(out)
-    with store.scratch() as staged, store.removing(temporary):
+    name = repo[0].split("/")[1] if repo else model.resolve().name
+    with store.scratch() as scratch, store.removing(temporary):
+        staged = store.make_folder(scratch / name)  # the model's name where its card gives none
         for p in files:
             (staged / p.name).symlink_to(p.resolve())
-        on_progress(f"converting {model.name} to {outtype.upper()}")
-        converter.run(staged, temporary, outtype, repo[0] if repo else model.name, on_progress)
+        on_progress(f"converting {name} to {outtype.upper()}")
+        converter.run(staged, temporary, outtype, on_progress)
         models.describe(temporary)  # refuses a damaged header before the file gets its name
         store.publish(temporary, out)
     record = models.describe(out)
     source = Source(
-        repo=repo[0] if repo else model.name,
+        repo=repo[0] if repo else name,
         revision=repo[1] if repo else None,
         arch=record.arch,
         n_params=record.n_params,

@@ -28,15 +28,15 @@ def ready() -> bool:
     return _python().exists()
 
 
-def run(model: Path, out: Path, outtype: str, name: str, on_progress: Callable[[str], None]) -> None:
-    """Convert a Hugging Face folder to ``out``. Nothing is downloaded, no code of the model's is in its reach."""
+def run(model: Path, out: Path, outtype: str, on_progress: Callable[[str], None]) -> None:
+    """Convert a Hugging Face folder to ``out``. Nothing is downloaded; only what lies in the folder is read."""
     tree = sources.pinned()[0]
     log = store.make_folder(store.cache_dir() / "logs") / "convert.log"
     log.unlink(missing_ok=True)
     argv = [str(_environment(on_progress)), str(tree / "convert_hf_to_gguf.py"), str(model), "--outfile", str(out)]
     try:
         shell.run(
-            [*argv, "--outtype", outtype, "--model-name", Path(name).name],
+            [*argv, "--outtype", outtype],
             what="converting",
             log=log,
             env={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
@@ -61,14 +61,15 @@ def download(repo: str, on_progress: Callable[[str], None]) -> tuple[Path, str]:
     )
     python = _environment(on_progress)
     try:
-        revision = folder.with_suffix(".revision")
         store.make_folder(folder)
+        revision = folder.parent / f"{folder.name}.revision"
         shell.run([str(python), "-c", code, repo, str(folder), str(revision)], what=f"downloading {repo}", log=log)
     except ToolError as e:
-        reason = e.tail.splitlines()[-1] if e.tail else e.text
+        # The last line of a Python traceback: package.SomeError: ...
+        reason = e.tail.splitlines()[-1].split(":")[0].rpartition(".")[2] if e.tail else e.text
         raise MissingError(
-            f"{repo} can't be downloaded: {reason[:200]}",
-            "Check the name and the network, or give a folder with the model.",
+            f"{repo} can't be downloaded ({reason}).",
+            f"Check the name and the network, or give a folder with the model. The log is {log}.",
         ) from None
     return folder, revision.read_text()
 

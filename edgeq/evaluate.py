@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from edgeq import corpus, device, programs, store
+from edgeq import corpus, device, gguf_info, programs, store
 from edgeq.corpus import Part, Tokens
 from edgeq.errors import InputError
 from edgeq.records import Build, EvalRecord, EvalSettings, Gguf
 
-_PARALLEL = 4
 # A model in memory: its file is mapped, and llama.cpp may keep a second, repacked copy of the weights.
 _COPIES = 2
+_LOGIT_BYTES = 4
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -24,23 +24,35 @@ class Turn(msgspec.Struct, frozen=True):
     n_bytes: int
 
 
-def take_turns(reference: Gguf, candidates: Sequence[Gguf], limit_bytes: int) -> tuple[Turn, ...]:
+def take_turns(
+    reference: Gguf, candidates: Sequence[Gguf], limit_bytes: int, logits_bytes: int = 0
+) -> tuple[Turn, ...]:
     """Fill passes in order: each holds the reference and as many candidates as fit, at least one.
 
-    A model counts twice its file: the mapped file and the copy that llama.cpp may repack.
+    A model counts twice its file (the mapped file and the copy that llama.cpp may repack) and its logits of one chunk.
     """
     turns: list[Turn] = []
     group: list[Gguf] = []
-    used = reference.n_bytes * _COPIES
+    base = reference.n_bytes * _COPIES + logits_bytes
+    used = base
     for candidate in candidates:
-        need = candidate.n_bytes * _COPIES
+        need = candidate.n_bytes * _COPIES + logits_bytes
         if group and used + need > limit_bytes:
             turns.append(Turn(tuple(group), used))
-            group, used = [], reference.n_bytes * _COPIES
+            group, used = [], base
         group.append(candidate)
         used += need
     turns.append(Turn(tuple(group), used))
     return tuple(turns)
+
+
+def in_words(turns: tuple[Turn, ...]) -> str:
+    """How many passes there will be, and why more than one."""
+    models = sum(len(t.candidates) for t in turns) + 1
+    most = max(t.n_bytes for t in turns) / 1e9
+    if len(turns) == 1:
+        return f"{models} models in one pass, {most:.1f} GB"
+    return f"{models} models in {len(turns)} passes of up to {most:.1f} GB: more does not fit (--memory-share)"
 
 
 def evaluate(
@@ -71,7 +83,8 @@ def evaluate(
     done = {m.sha256: r for m in models if (r := store.find(places[m.sha256][0], EvalRecord, places[m.sha256][1]))}
     todo = [c for c in candidates if c.sha256 not in done]
     if todo or reference.sha256 not in done:
-        turns = take_turns(reference, todo, int(device.available_bytes() * memory_share))
+        limit = int(device.available_bytes() * memory_share)
+        turns = take_turns(reference, todo, limit, _logits_bytes(reference, settings))
         on_turns(turns)
         for i, turn in enumerate(turns):
 
@@ -83,6 +96,12 @@ def evaluate(
                 store.save(path, record, key)
                 done[record.model.sha256] = record
     return tuple(done[m.sha256] for m in models)
+
+
+def _logits_bytes(reference: Gguf, settings: EvalSettings) -> int:
+    tokens = gguf_info.read_header(Path(reference.path)).metadata.get("tokenizer.ggml.tokens")
+    n_vocab = tokens.count if isinstance(tokens, gguf_info.ArrayValue) else 0
+    return (settings.n_ctx - 1 - settings.first) * n_vocab * _LOGIT_BYTES
 
 
 def _place(
@@ -112,7 +131,7 @@ def _score(
         argv = ["--reference", reference.path, "--tokens", str(ids), "--n-ctx", str(settings.n_ctx)]
         argv += ["--first", str(settings.first), "--threads", str(settings.n_threads)]
         argv += ["--ubatch", str(settings.n_ubatch), "--flash-attn", settings.flash_attn]
-        argv += ["--parallel", str(min(_PARALLEL, tokens.n_chunks)), "--out", str(out)]
+        argv += ["--out", str(out)]
         for candidate in candidates:
             argv += ["--candidate", candidate.path]
         programs.native(build, "evaluate", argv, what="evaluating", on_event=event)

@@ -90,7 +90,7 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                     folder.records,
                     part=parts[0],
                     memory_share=plan.memory_share,
-                    on_turns=lambda turns: update(0.0, _turns(turns)),
+                    on_turns=lambda turns: update(0.0, evaluate.in_words(turns)),
                     on_progress=update,
                 )
         summary = analyze.summarize(benches, evals, models)
@@ -120,10 +120,3 @@ def texts(plan: Plan) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Part, P
 def _nth(update: Update, i: int, n: int, model: Gguf) -> Callable[[float], None]:
     name = Path(model.path).stem
     return lambda share: update((i + share) / n, name)
-
-
-def _turns(turns: tuple[evaluate.Turn, ...]) -> str:
-    models = sum(len(t.candidates) for t in turns) + 1
-    if len(turns) == 1:
-        return f"{models} models in one pass"
-    return f"{models} models in {len(turns)} passes: together they do not fit in memory"

@@ -81,7 +81,8 @@ def _call(
             [*argv, "--events", str(events)],
             what=what,
             log=log,
-            env={"LLAMA_CPP_LIB_PATH": str(Path(build.folder) / "bin")},
+            # Without the second, ggml starts a debugger on an abort and fills the log with its backtrace.
+            env={"LLAMA_CPP_LIB_PATH": str(Path(build.folder) / "bin"), "GGML_NO_BACKTRACE": "1"},
             events=events,
             on_event=take,
             on_start=on_start,

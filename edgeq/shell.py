@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,7 +162,7 @@ def _failure(what: str, argv: list[str], status: int, last: Event, log: Path) ->
         if code == "output":
             return MissingError(text, "Free some space or choose another folder, then run the same command again.")
         hint = "Use a smaller model, context or batch." if code == "memory" else f"The log is {log}."
-        return ToolError(text, hint, status=status, tail=tail, log=log)
+        return ToolError(text, hint, status=status, log=log)
     if status == 127:
         return MissingError(f"{what} failed: the program {name} can't be started.", "Run `edgeq build` again.")
     if status > 128:
@@ -171,7 +172,9 @@ def _failure(what: str, argv: list[str], status: int, last: Event, log: Path) ->
             if by == "SIGKILL"
             else f"The log is {log}."
         )
-        return ToolError(f"{what} failed: {name} was ended by {by}.", hint, status=status, tail=tail, log=log)
+        aborted = re.findall(r"\S*: GGML_ASSERT.*|GGML_ASSERT.*", tail)
+        reason = f" ({aborted[-1]})" if aborted else ""
+        return ToolError(f"{what} failed: {name} was ended by {by}{reason}.", hint, status=status, tail=tail, log=log)
     return ToolError(
         f"{what} failed: {name} gave exit status {status}.", f"The log is {log}.", status=status, tail=tail, log=log
     )

@@ -1,7 +1,7 @@
 // edgeq-calibrate: computes an importance matrix, equal to llama-imatrix's, from token ids.
 //
 //   edgeq-calibrate --model M --tokens T.i32 --n-ctx 512 --threads N --dataset NAME [--dataset ...] --out O.gguf
-//                   --events E [--ubatch 512] [--parallel 4] [--flash-attn auto] [--gpu-layers 0]
+//                   --events E [--ubatch 512] [--parallel 1] [--flash-attn auto] [--gpu-layers 0]
 #include "args.h"
 #include "chunks.h"
 #include "events.h"
@@ -29,7 +29,7 @@ void calibrate(const Args & args) {
         throw UsageError("option --dataset is missing");
     }
     const Chunks chunks = read_chunks(args.get("tokens"), n_ctx);
-    const int32_t parallel = args.integer("parallel", 4, 1, MAX_PARALLEL);
+    const int32_t parallel = args.integer("parallel", 1, 1, MAX_PARALLEL);
 
     init_backends();
     const ModelPtr model = load_model(path, n_gpu_layers);

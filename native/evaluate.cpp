@@ -1,7 +1,7 @@
 // edgeq-evaluate: scores a reference and any number of candidates on the same tokens, in one pass.
 //
 //   edgeq-evaluate --reference R [--candidate C ...] --tokens T.i32 --n-ctx 512 --first 256 --threads N
-//                  --out PREFIX --events E [--ubatch 512] [--flash-attn auto] [--parallel 4] [--gpu-layers 0]
+//                  --out PREFIX --events E [--ubatch 512] [--flash-attn auto] [--parallel 1] [--gpu-layers 0]
 //
 // Per group of chunks the reference is decoded, then every candidate against the logits that the reference's context
 // still holds: no logits on disk and none copied. Writes little-endian arrays over the scored tokens in chunk order:
@@ -145,7 +145,7 @@ void evaluate(const Args & args) {
     Settings settings{};
     settings.n_ctx = args.integer("n-ctx", 2);
     settings.first = args.integer("first", 0, settings.n_ctx - 2);
-    settings.parallel = args.integer("parallel", 4, 1, MAX_PARALLEL);
+    settings.parallel = args.integer("parallel", 1, 1, MAX_PARALLEL);
     settings.n_ubatch = args.integer("ubatch", 512, 1, INT32_MAX);
     settings.n_threads = args.integer("threads", 1);
     settings.n_gpu_layers = args.integer("gpu-layers", 0, -1, INT32_MAX);

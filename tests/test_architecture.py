@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibrate": NOUNS | {"corpus", "gguf_info", "programs", "store"},
     "quantize": NOUNS | {"gguf_info", "models", "plugins", "programs", "store"},
     "bench": NOUNS | {"device", "plugins", "programs", "recorder", "sensors", "store"},
-    "evaluate": NOUNS | {"corpus", "device", "programs", "store"},
+    "evaluate": NOUNS | {"corpus", "device", "gguf_info", "programs", "store"},
     "stats": {"records"},
     "analyze": {"records", "stats"},
     "report": {"records", "report"},

@@ -20,8 +20,8 @@ def test_the_converted_folder_equals_the_file_in_the_repository(tmp_path: Path) 
     for a, b in zip(ours.tensors, theirs.tensors, strict=True):
         assert a.tensor_type == b.tensor_type
         np.testing.assert_array_equal(a.data, b.data, err_msg=a.name)
-    assert made.file_type == "F16"
-    assert made.source is not None
+    assert (made.name, made.file_type) == ("edgeq 5M", "F16")
+    assert made.source is not None and made.source.license == "mit"
     assert convert.convert(str(HF_FOLDER), tmp_path) == made
 
 

@@ -42,7 +42,7 @@ def command(
 
     from edgeq import analyze, build, device, models, report
     from edgeq.cli._progress import step
-    from edgeq.evaluate import evaluate
+    from edgeq.evaluate import evaluate, in_words
     from edgeq.records import EvalSettings
 
     if first is not None and first > ctx - 2:
@@ -55,7 +55,17 @@ def command(
     with step("build") as update:
         built = build.build(on_progress=lambda text, share: update(share, text))
     with step("evaluate") as update:
-        records = evaluate(base, candidates, texts, built, settings, out, memory_share=memory_share, on_progress=update)
+        records = evaluate(
+            base,
+            candidates,
+            texts,
+            built,
+            settings,
+            out,
+            memory_share=memory_share,
+            on_turns=lambda turns: update(0.0, in_words(turns)),
+            on_progress=update,
+        )
     summary = analyze.summarize([], records)
     if as_json:
         echo_json(summary)
