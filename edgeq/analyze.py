@@ -23,6 +23,7 @@ from edgeq.records import (
 _FLOATS = ("F32", "F16", "BF16")
 # Below this share of on-label weights a file's name says little about what is in it.
 _MOSTLY = 0.5
+OFF_LABEL = "off-label"
 
 
 def summarize(benches: Sequence[BenchRecord], evals: Sequence[EvalRecord], models: Sequence[Gguf] = ()) -> Summary:
@@ -53,7 +54,7 @@ def summarize(benches: Sequence[BenchRecord], evals: Sequence[EvalRecord], model
         eval_settings=first_eval.settings if first_eval else None,
         bench_settings=first_bench.settings if first_bench else None,
         rows=tuple(rows),
-        warnings=tuple(_warnings(benches, evals, reference)),
+        warnings=tuple(_warnings(rows, benches, evals, reference)),
         front=front(rows),
     )
 
@@ -147,19 +148,26 @@ def _name(model: Gguf) -> str:
 def _row_notes(model: Gguf) -> Iterable[Note]:
     if model.on_label is None or model.on_label >= _MOSTLY:
         return
-    weights = {t: n for t, n in model.tensor_types.items() if t not in _FLOATS}
+    share = f"{model.on_label:.0%}" if model.on_label else "none"
+    weights = {t: n / model.n_params for t, n in model.tensor_types.items() if t not in _FLOATS}
     most = sorted(weights, key=lambda t: -weights[t])[:3]
-    found = ", ".join(f"{weights[t] / model.n_params:.0%} {t}" for t in most)
+    found = ", ".join(f"{weights[t]:.0%} {t}" for t in most)
     yield Note(
-        "off-label",
-        f"{model.file_type}: only {model.on_label:.0%} of the weights have the type that the name promises; its "
-        f"parameters are {found}, {model.bpw:.2f} bits each in all.",
-        "K- and IQ-types need rows that are multiples of 256; llama.cpp uses other types for rows that are not. "
-        "Compare files by bpw, not by name.",
+        OFF_LABEL,
+        f"{_name(model)}: {share} of its weights have the type that its name promises. It is {found}, and takes "
+        f"{model.bpw:.2f} bits per parameter.",
     )
 
 
-def _warnings(benches: Sequence[BenchRecord], evals: Sequence[EvalRecord], reference: Gguf | None) -> Iterable[Note]:
+def _warnings(
+    rows: Sequence[Row], benches: Sequence[BenchRecord], evals: Sequence[EvalRecord], reference: Gguf | None
+) -> Iterable[Note]:
+    if any(note.code == OFF_LABEL for row in rows for note in row.notes):
+        yield Note(
+            "odd-rows",
+            "K- and IQ-types need rows that are multiples of 256 values; for other rows llama.cpp uses other types.",
+            "Compare such files by bpw, not by name.",
+        )
     if reference and (reference.requantized or any(t not in _FLOATS for t in reference.tensor_types)):
         yield Note(
             "requantized",

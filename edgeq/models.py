@@ -12,6 +12,9 @@ from edgeq import gguf_info, store
 from edgeq.errors import InputError
 from edgeq.records import Gguf, Imatrix, Recipe, Source
 
+# Key in every file that edgeq makes from weights that were quantized before, whatever its own type.
+REQUANTIZED = "edgeq.requantized"
+
 
 def describe(
     path: Path,
@@ -41,7 +44,7 @@ def describe(
         bpw=header.n_file_bytes * 8 / header.n_params,
         tensor_types=header.tensor_types,
         on_label=gguf_info.on_label(header, label),
-        requantized=parent is not None and (parent.requantized or is_quantized(parent)),
+        requantized=REQUANTIZED in header.metadata,
         source=source or (parent.source if parent else None),
         recipe=recipe,
         parent_sha256=parent.sha256 if parent else None,

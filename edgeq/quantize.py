@@ -64,7 +64,7 @@ def plan(source: Gguf, recipes: Sequence[Recipe], imatrix: Imatrix | None, build
             f"{source.path} is aligned to {header.alignment} bytes; llama.cpp quantizes files aligned to 32 only.",
             "Convert the model again.",
         )
-    jobs = [_job(r, imatrix) for r in recipes]
+    jobs = [_job(source, r, imatrix) for r in recipes]
     events = programs.work(build, {"op": "plan", "source": source.path, "jobs": jobs}, what="planning")
     predictions = []
     for recipe, job, event in zip(recipes, jobs, (e for e in events if e["event"] == "plan"), strict=True):
@@ -112,7 +112,7 @@ def quantize(
         elif e["event"] == "made":
             done[name] = _publish(folder, recipe_of[name], source, imatrix, predictions[name].n_bytes, keys[name])
 
-    jobs = [{**_job(r, imatrix), "out": str(store.partial(_path(folder, r.name)))} for r in todo]
+    jobs = [{**_job(source, r, imatrix), "out": str(store.partial(_path(folder, r.name)))} for r in todo]
     request = {
         "op": "quantize",
         "source": source.path,
@@ -128,19 +128,22 @@ def quantize(
     return tuple(done[r.name] for r in recipes)
 
 
-def _job(recipe: Recipe, imatrix: Imatrix | None) -> dict[str, object]:
+def _job(source: Gguf, recipe: Recipe, imatrix: Imatrix | None) -> dict[str, object]:
     method = plugins.module("quants", recipe.method)
     used = imatrix if _uses(recipe, imatrix) else None
-    return {**method.job(recipe), "imatrix": used.path if used else None, "metadata": _metadata(recipe, used)}
+    metadata = _metadata(source, recipe, used)
+    return {**method.job(recipe), "imatrix": used.path if used else None, "metadata": metadata}
 
 
 def _uses(recipe: Recipe, imatrix: Imatrix | None) -> bool:
     return imatrix is not None and recipe.imatrix
 
 
-def _metadata(recipe: Recipe, imatrix: Imatrix | None) -> dict[str, str | int]:
-    """What the file says about its making: llama-quantize's own keys, and the recipe's hash."""
+def _metadata(source: Gguf, recipe: Recipe, imatrix: Imatrix | None) -> dict[str, str | int]:
+    """What the file says about its making: llama-quantize's own keys, the recipe's hash, an unfit source."""
     written: dict[str, str | int] = {"edgeq.recipe_sha256": store.key_of(recipe)}
+    if source.requantized or models.is_quantized(source):
+        written[models.REQUANTIZED] = 1
     if imatrix:
         written |= {
             "quantize.imatrix.file": Path(imatrix.path).name,

@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 import pytest
 
-from edgeq import analyze, calibrate, corpus, evaluate, quantize
+from edgeq import analyze, calibrate, corpus, evaluate, models, quantize
 from edgeq.records import Build, EvalSettings, Gguf, Imatrix, Recipe
 
 from .conftest import CALIBRATION, EVALUATION
@@ -64,8 +64,6 @@ def test_the_reference_against_itself_has_no_divergence(built: Build, model: Ggu
     settings = EvalSettings(n_chunks=2, n_threads=2)
     copy = tmp_path / "copy.gguf"
     copy.write_bytes(Path(model.path).read_bytes() + b"\0")  # another hash, the same weights
-    from edgeq import models
-
     records = evaluate.evaluate(model, [models.describe(copy)], (EVALUATION,), built, settings, tmp_path)
     quality = analyze.quality(records[1])
     assert quality.kld and quality.top1 and quality.ppl_ratio
@@ -126,6 +124,14 @@ def test_files_equal_llama_quantize_to_the_byte(built: Build, model: Gguf, imatr
         assert ours.n_bytes == prediction.n_bytes == Path(ours.path).stat().st_size, recipe.name
         assert sum(ours.tensor_types.values()) == ours.n_params == model.n_params
         Path(theirs).unlink()
+
+
+def test_weights_that_were_quantized_before_stay_marked(built: Build, ladder: tuple[Gguf, ...], tmp_path: Path) -> None:
+    recipe = quantize.stock_recipe("F16", built)
+    (back,) = quantize.quantize(ladder[0], [recipe], None, built, tmp_path, n_threads=2)
+    assert not ladder[0].requantized
+    assert models.describe(Path(back.path)).requantized  # also without its record
+    assert back.n_bytes == back.predicted_bytes
 
 
 def tensor_bytes(path: Path) -> dict[str, bytes]:

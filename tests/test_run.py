@@ -163,5 +163,5 @@ def test_a_small_model_with_odd_rows_says_what_is_in_its_files(built: Build, smo
     assert q2.on_label == 0.0
     assert q2.bpw == pytest.approx(5.25, abs=0.01)
     (note,) = q2.notes
-    assert "0% of the weights" in note.text and "Q4_0" in note.text
+    assert "none of its weights" in note.text and "Q4_0" in note.text
     assert " ".join(note.text.split())[:40] in " ".join(done.stdout.split())
