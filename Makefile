@@ -24,7 +24,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Ratios against the tools a user would otherwise run, side by side (about 20 minutes).
+# Ratios against the tools a user would otherwise run, side by side (about 15 minutes).
 benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run
 

@@ -23,8 +23,9 @@ def run(b: Build, model: Gguf, pairs: int, reps: int) -> None:
         for t in TESTS:
             ratios[t].append(got["_ours"][t] / got["_theirs"][t])
     for t in TESTS:
-        shown = " ".join(f"{r:.3f}" for r in ratios[t])
-        say("bench", f"{t}: {statistics.median(ratios[t]):.3f} of llama-bench's t/s ({shown}), {Path(model.path).stem}")
+        low, middle, high = statistics.quantiles(ratios[t], n=4)
+        spread = f"middle half {low:.3f} to {high:.3f}, {pairs} pairs"
+        say("bench", f"{t}: {middle:.3f} of llama-bench's t/s ({spread}), {Path(model.path).stem}")
 
 
 def _ours(b: Build, model: Gguf, reps: int) -> dict[str, float]:

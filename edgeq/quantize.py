@@ -12,6 +12,7 @@ from edgeq import gguf_info, models, plugins, programs, store
 from edgeq.errors import InputError
 from edgeq.records import Build, Gguf, Imatrix, Recipe
 
+# Gets the name of the file being made and the share of all files done.
 Progress = Callable[[str, float], None]
 _ALIGNMENT = 32
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -108,7 +109,8 @@ def quantize(
     def event(e: dict[str, object]) -> None:
         name = str(e.get("name"))
         if e["event"] == "progress":
-            on_progress(name, int(str(e["done"])) / int(str(e["total"])))
+            share = int(str(e["done"])) / int(str(e["total"]))
+            on_progress(name, (todo.index(recipe_of[name]) + share) / len(todo))
         elif e["event"] == "made":
             done[name] = _publish(folder, recipe_of[name], source, imatrix, predictions[name].n_bytes, keys[name])
 
