@@ -40,9 +40,3 @@ class ToolError(EdgeqError):
         self.status = status
         self.tail = tail
         self.log = log
-
-
-class UnstableError(EdgeqError):
-    """A measurement that is too unstable to be reported (only with --strict)."""
-
-    exit_code = 6

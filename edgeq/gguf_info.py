@@ -128,11 +128,6 @@ class Header(msgspec.Struct, frozen=True):
         """``{arch}.block_count``."""
         return self._number(f"{self.arch}.block_count")
 
-    @property
-    def has_quantized(self) -> bool:
-        """Whether any tensor has a quantized type; those are the types with blocks of several elements."""
-        return any(TYPE_NAMED[tensor.type].block > 1 for tensor in self.tensors)
-
     def _text(self, key: str) -> str:
         value = self.metadata.get(key)
         return value if isinstance(value, str) else ""

@@ -145,15 +145,6 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def copy(source: Path, path: Path) -> None:
-    """Copy a file under its final name only when it is complete."""
-    temporary = partial(path)
-    with removing(temporary):
-        with writing(path):
-            shutil.copyfile(source, temporary)
-        publish(temporary, path)
-
-
 def need_space(folder: Path, n_bytes: int, what: str) -> None:
     """Refuse beforehand what can't fit on the disk. ``n_bytes``: what is about to be written."""
     free = shutil.disk_usage(folder).free

@@ -195,7 +195,6 @@ def test_values_of_all_types_and_empty_arrays(tmp_path: Path) -> None:
 def test_a_last_tensor_without_padding_and_a_type_that_gguf_does_not_know(tmp_path: Path) -> None:
     header = read(tmp_path, model((), (entry(shape=(64,), kind=42),), 18))
     assert (header.tensors[0].type, header.tensors[0].n_bytes) == ("Q2_0", 18)
-    assert header.has_quantized
 
 
 # --- models written by the gguf package ----------------------------------------------------------------------
@@ -239,12 +238,11 @@ def test_the_header_of_a_model(tmp_path: Path) -> None:
     assert header.n_params == 96 * 64 + 64 + 64 * 64 + 3 * 32 * 64 + 64
     assert header.tensor_types == {"Q8_0": 6144, "F16": 128, "Q4_0": 10240}
     assert header.metadata["tokenizer.ggml.tokens"] == ArrayValue("str", 3)
-    assert header.has_quantized and header.n_file_bytes == path.stat().st_size and header.parts == (path,)
+    assert header.n_file_bytes == path.stat().st_size and header.parts == (path,)
     assert header.data_offset == reference.data_offset
     for tensor, expected in zip(header.tensors, reference.tensors, strict=True):
         assert (tensor.name, tensor.n_bytes, tensor.offset) == (expected.name, expected.n_bytes, expected.data_offset)
         assert tensor.shape == tuple(int(n) for n in expected.shape)
-    assert not read_header(write(tmp_path / "f.gguf", F16, {})).has_quantized
 
 
 def test_a_model_without_metadata_has_no_name(tmp_path: Path) -> None:

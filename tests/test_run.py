@@ -140,7 +140,13 @@ def json_of(path: Path) -> dict[str, object]:
 
 def test_ctrl_c_is_130_and_carries_on(built: Build, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen([*EDGEQ, *JOB, "--out", str(out)], stderr=subprocess.PIPE, text=True)
+    # Started by a shell in the background, the tests themselves may ignore the signal, and children inherit that.
+    process = subprocess.Popen(
+        [*EDGEQ, *JOB, "--out", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 60
     while not (out / "models").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
