@@ -43,7 +43,7 @@ def calibrate(
 
         def event(e: dict[str, object]) -> None:
             if e.get("event") == "progress":
-                on_progress(int(str(e["done"])) / int(str(e["total"])))
+                on_progress(programs.share(e))
 
         with store.removing(temporary):
             programs.native(build, "calibrate", argv, what="calibrating", on_event=event)

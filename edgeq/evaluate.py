@@ -121,7 +121,7 @@ def _score(
 ) -> list[EvalRecord]:
     def event(e: dict[str, object]) -> None:
         if e.get("event") == "progress":
-            on_progress(int(str(e["done"])) / int(str(e["total"])))
+            on_progress(programs.share(e))
 
     n_tokens = tokens.n_chunks * (settings.n_ctx - 1 - settings.first)
     host = device.host()

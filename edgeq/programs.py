@@ -58,6 +58,12 @@ def one(events: list[Event], kind: str) -> Event:
     return found[0]
 
 
+def share(event: Event) -> float:
+    """The share done that a progress event tells, from 0 to 1."""
+    done, total = msgspec.convert((event["done"], event["total"]), tuple[int, int])
+    return done / total
+
+
 def _call(
     argv: list[str],
     build: Build,

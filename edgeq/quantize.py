@@ -109,8 +109,7 @@ def quantize(
     def event(e: dict[str, object]) -> None:
         name = str(e.get("name"))
         if e["event"] == "progress":
-            share = int(str(e["done"])) / int(str(e["total"]))
-            on_progress(name, (todo.index(recipe_of[name]) + share) / len(todo))
+            on_progress(name, (todo.index(recipe_of[name]) + programs.share(e)) / len(todo))
         elif e["event"] == "made":
             done[name] = _publish(folder, recipe_of[name], source, imatrix, predictions[name].n_bytes, keys[name])
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgeq.records import Build
 
 from .conftest import CALIBRATION, HF_FOLDER, MODEL
-from .test_run import FAST, TEXTS, edgeq
+from .test_run import EDGEQ, FAST, TEXTS, edgeq
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
@@ -141,19 +144,40 @@ def test_a_full_disk_is_said_when_it_is_met(built: Build, small_disk: Path, comm
     assert not [p for p in small_disk.rglob("*") if p.suffix in (".gguf", ".gz")]
 
 
-def test_a_killed_worker_is_a_sentence(built: Build, tmp_path: Path) -> None:
-    limit = 600_000_000  # bytes of address space: too few for the evaluation's models and buffers
+def test_a_write_that_fails_in_the_middle_of_a_file(built: Build, tmp_path: Path) -> None:
+    def small_files() -> None:  # the kernel refuses to let any file grow beyond this many bytes
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 
-    def less_memory() -> None:
-        import resource
+    done = edgeq("quantize", MODEL, "--types", "Q8_0", "--out", tmp_path, preexec_fn=small_files)
+    refused(done, 4, "Q8_0", "could not be written")
+    assert not list(tmp_path.glob("*.gguf*")) + list(tmp_path.glob(".*.partial"))
 
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
-    done = edgeq("bench", MODEL, "--tests", "tg8@d1000000", "--out", tmp_path, preexec_fn=less_memory)
-    assert done.returncode in (3, 5), done.stderr
-    assert "Traceback" not in done.stderr
+def test_memory_that_is_not_there(built: Build, tmp_path: Path) -> None:
+    def little_memory() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000))
+
+    done = edgeq("bench", MODEL, "--tests", "tg8@d1000000", "--out", tmp_path, preexec_fn=little_memory)
+    refused(done, 5, "benching edgeq-5m-f16.gguf failed")
     assert done.stderr.count("Error:") == 1
     assert not list(tmp_path.glob("*.gz"))
+
+
+def test_a_killed_worker_is_a_sentence(built: Build, tmp_path: Path) -> None:
+    argv = [*EDGEQ, "quantize", str(MODEL), "--types", "Q4_K_M,Q5_K_M,IQ4_XS,Q8_0,TQ1_0", "--out", str(tmp_path)]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "Q4_K_M.json").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    # edgeq, its guard, and the worker behind it
+    workers = [p for p in psutil.Process(process.pid).children(recursive=True) if "edgeq.worker" in p.cmdline()]
+    min(workers, key=lambda p: len(p.children())).kill()
+    out, err = process.communicate(timeout=60)
+    refused(subprocess.CompletedProcess(argv, process.returncode, out, err), 5, "SIGKILL", "memory")
+    assert (tmp_path / "Q4_K_M.gguf").exists()  # what was finished stays
+    assert {p.stem for p in tmp_path.glob("*.gguf")} == {p.stem for p in tmp_path.glob("*.json")}
+    assert not list(tmp_path.glob(".*.partial"))
 
 
 def test_an_abort_inside_ggml_is_a_sentence(built: Build, tmp_path: Path) -> None:

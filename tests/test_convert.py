@@ -7,8 +7,9 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import pytest
 
-from edgeq import convert, models
+from edgeq import convert, converter, models
 
 from .conftest import HF_FOLDER, MODEL
 
@@ -25,18 +26,27 @@ def test_the_converted_folder_equals_the_file_in_the_repository(tmp_path: Path) 
     assert convert.convert(str(HF_FOLDER), tmp_path) == made
 
 
-def test_code_is_out_of_the_converters_reach(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trusted", [False, True])
+def test_only_trusted_code_is_in_the_converters_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
     folder = tmp_path / "hf"
     shutil.copytree(HF_FOLDER, folder)
-    ran = tmp_path / "ran"
-    (folder / "evil.py").write_text(f"open({str(ran)!r}, 'w')")
-    config = (folder / "tokenizer_config.json").read_text()
-    (folder / "tokenizer_config.json").write_text(
-        config.replace("{", '{"auto_map": {"AutoTokenizer": ["evil.Tokenizer", null]},', 1)
-    )
-    (folder / "evil.py").rename(folder / "evil.py.txt")  # past the first check: only the staging stands in its way
-    convert.convert(str(folder), tmp_path / "out")
-    assert not ran.exists()
+    (folder / "evil.py").write_text("raise SystemExit")
+    (folder / "weights.bin").write_bytes(b"pickle")
+    seen: set[str] = set()
+
+    def converter_run(model: Path, out: Path, outtype: str, on_progress: object) -> None:
+        seen.update(p.name for p in model.iterdir())
+        shutil.copy(MODEL, out)
+
+    # The converter loads tokenizers with trust_remote_code: what is staged is all that stands in its way.
+    monkeypatch.setattr(converter, "run", converter_run)
+    monkeypatch.setattr(convert, "_check", lambda model, trust: {})
+    convert.convert(str(folder), tmp_path / "out", trust_remote_code=trusted)
+    assert {"config.json", "model.safetensors", "tokenizer.model"} <= seen
+    assert ("evil.py" in seen) == trusted
+    assert "weights.bin" not in seen
 
 
 def test_a_gguf_passes_through(tmp_path: Path) -> None:

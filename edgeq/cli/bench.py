@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from edgeq.cli._options import Names, echo_json, json_option
+from edgeq.cli._options import Names, echo_json, json_option, threads_option
 
 
 @click.command("bench")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--tests", type=Names(), default="pp512,tg128", help="Tests [pp512,tg128]; depth as tg128@d4096.")
 @click.option("--reps", type=click.IntRange(1), default=5, help="Timed repetitions of each test [5].")
-@click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads [physical cores].")
+@threads_option
 @click.option("--profile", default="local", help="Device profile: a name from the shelf or a YAML file [local].")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("records"), help="Folder for records [records].")
 @json_option
@@ -22,7 +22,7 @@ def command(
     files: tuple[Path, ...],
     tests: tuple[str, ...],
     reps: int,
-    threads: int,
+    threads: int | None,
     profile: str,
     out: Path,
     as_json: bool,
@@ -36,7 +36,7 @@ def command(
 
     described = [models.describe(path) for path in files]
     device = plugins.settings("profiles", profile, Profile)
-    settings = bench.settings(device, tests, n_reps=reps, n_threads=threads)
+    settings = bench.settings(device, tests, n_reps=reps, n_threads=threads or 0)
     with step("build") as update:
         built = build.build(device.backend, on_progress=lambda text, share: update(share, text))
     records = []
