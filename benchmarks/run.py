@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import evaluation, ladder, speed, startup
+from benchmarks import evaluation, ladder, sampling, speed, startup
 from benchmarks.common import MODEL, built, f16_of
 from edgeq import models
 from tests.conftest import smollm2_file
@@ -16,6 +16,7 @@ def main() -> None:
     startup.run(times=11)
     # Many short pairs: on a shared machine single runs differ by 15 % and more.
     speed.run(b, small, pairs=41, reps=10)
+    sampling.run(b, small, pairs=21, reps=20)
     ladder.run(b, small, pairs=3)
     evaluation.run(b, smollm2, n_chunks=8, pairs=3)
 

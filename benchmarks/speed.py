@@ -9,7 +9,9 @@ from pathlib import Path
 
 from benchmarks.common import THREADS, say
 from edgeq import analyze, bench, plugins, store
-from edgeq.records import Build, Gguf, Profile
+from edgeq.access import Access
+from edgeq.instruments import Instruments
+from edgeq.records import BenchRecord, Build, Gguf, Profile
 
 TESTS = ("pp512", "tg128")
 
@@ -29,11 +31,15 @@ def run(b: Build, model: Gguf, pairs: int, reps: int) -> None:
 
 
 def _ours(b: Build, model: Gguf, reps: int) -> dict[str, float]:
-    profile = plugins.settings("profiles", "local", Profile)
-    settings = bench.settings(profile, TESTS, n_reps=reps, n_threads=THREADS)
+    return {s.test: s.tps.value for s in analyze.speeds(measured(b, model, TESTS, reps, Instruments()))}
+
+
+def measured(b: Build, model: Gguf, tests: tuple[str, ...], reps: int, found: Instruments) -> BenchRecord:
+    """One bench with these instruments, whose record is not kept."""
+    access = Access(profile=plugins.settings("profiles", "local", Profile))
+    settings = bench.settings(access.profile, tests, n_reps=reps, n_threads=THREADS)
     with store.scratch() as folder:
-        record = bench.bench(model, b, profile, settings, folder)
-    return {s.test: s.tps.value for s in analyze.speeds(record)}
+        return bench.Bench(b, access, found, settings, folder).measure(model)
 
 
 def _theirs(b: Build, model: Gguf, reps: int) -> dict[str, float]:

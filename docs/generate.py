@@ -19,7 +19,7 @@ from rich.console import Console
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edgeq import cli, report, store  # noqa: E402
+from edgeq import cli, plugins, report, store  # noqa: E402
 from edgeq.records import BenchRecord, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary  # noqa: E402
 
 DEMO = ROOT / "docs" / "demo" / "summary.json"
@@ -62,6 +62,15 @@ def demo() -> str:
     return f"```text\n{text.strip()}\n```\n"
 
 
+def sensors() -> str:
+    """What each file of the sensor shelf says of itself."""
+    rows = []
+    for name in plugins.modules("sensors"):
+        said = (plugins.module("sensors", name).__doc__ or "").split("\n\n")[0]
+        rows.append(f"| `{name}` | {' '.join(said.split())} |")
+    return "| sensor | |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
 def schema() -> str:
     """JSON Schema of everything that lies on disk."""
     kinds = (BenchRecord, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary)
@@ -70,7 +79,7 @@ def schema() -> str:
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"commands": commands, "imports": imports, "demo": demo}
+BLOCKS: dict[str, Callable[[], str]] = {"commands": commands, "imports": imports, "sensors": sensors, "demo": demo}
 
 
 def documents() -> dict[Path, str]:

@@ -7,9 +7,11 @@ import platform
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
+from edgeq import shell
 from edgeq.records import Host
 
 # Features that decide which kernels llama.cpp has for this CPU.
@@ -34,6 +36,9 @@ def host(root: Path = Path("/")) -> Host:
         mem_bytes=psutil.virtual_memory().total,
         governor=_first_line(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         python=platform.python_version(),
+        power_mode=_power_mode(root),
+        power_supply=_power_supply(),
+        swap_used_bytes=psutil.swap_memory().used,
     )
 
 
@@ -61,6 +66,22 @@ def child_pid(guard_pid: int, timeout_s: float = 5.0) -> int | None:
     return None
 
 
+def _power_mode(root: Path) -> str | None:
+    """A Jetson's power mode by its name, as its number differs from board to board; else the firmware's profile."""
+    if (root / "etc/nvpmodel.conf").exists() and (said := shell.output(["nvpmodel", "-q"])):
+        for line in said.splitlines():
+            if line.startswith("NV Power Mode:"):
+                return line.partition(":")[2].strip()
+    return _first_line(root / "sys/firmware/acpi/platform_profile")
+
+
+def _power_supply() -> Literal["mains", "battery"] | None:
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if battery is None or battery.power_plugged is None:
+        return None
+    return "mains" if battery.power_plugged else "battery"
+
+
 def _cpuinfo(root: Path) -> tuple[str, set[str]]:
     name, flags = "", set[str]()
     for line in _text(root / "proc/cpuinfo").splitlines():
@@ -69,7 +90,9 @@ def _cpuinfo(root: Path) -> tuple[str, set[str]]:
             name = value.strip()
         elif key.strip() in ("flags", "Features"):
             flags.update(value.split())
-    return name, flags
+    # ARM boards do not name their CPU there; their device tree names the board.
+    board = _text(root / "proc/device-tree/model").strip("\0\n ")
+    return name or board, flags
 
 
 def _os_name(root: Path) -> str:

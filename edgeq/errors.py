@@ -40,3 +40,7 @@ class ToolError(EdgeqError):
         self.status = status
         self.tail = tail
         self.log = log
+
+
+class DeniedError(MissingError):
+    """It is there, and this user may not use it."""

@@ -8,10 +8,24 @@ from pathlib import Path
 from typing import Protocol
 
 import edgeq
-from edgeq import analyze, bench, build, calibrate, convert, corpus, device, evaluate, plugins, quantize, report
+from edgeq import (
+    analyze,
+    bench,
+    build,
+    calibrate,
+    convert,
+    corpus,
+    device,
+    evaluate,
+    instruments,
+    plugins,
+    quantize,
+    report,
+)
+from edgeq.access import Access
 from edgeq.corpus import Part
 from edgeq.errors import InputError
-from edgeq.records import Build, EvalRecord, EvalSettings, Gguf, Plan, Profile, Recipe, Run, Summary
+from edgeq.records import Build, EvalRecord, EvalSettings, Plan, Profile, Recipe, Run, Summary
 from edgeq.run_folder import RunFolder
 
 Update = Callable[..., None]
@@ -73,11 +87,10 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                 on_progress=lambda name, share: update(share, name),
             )
         models = (source, *files)
-        with steps("bench") as update:
-            benches = [
-                bench.bench(m, built, profile, tests, folder.records, on_progress=_nth(update, i, len(models), m))
-                for i, m in enumerate(models)
-            ]
+        with steps("bench") as update, instruments.opened(Access(profile=profile)) as found:
+            measured = bench.settings(profile, plan.tests, n_reps=plan.n_reps, n_threads=plan.n_threads, found=found)
+            bench_all = bench.Bench(built, Access(profile=profile), found, measured, folder.records)
+            benches = bench.series(bench_all, models, bench.updates(update, bench.n_measurements(len(models))))
         evals: tuple[EvalRecord, ...] = ()
         if evaluated:
             with steps("evaluate") as update:
@@ -115,8 +128,3 @@ def texts(plan: Plan) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Part, P
     if plan.imatrix and evaluated and not calibrated:
         return evaluated, evaluated, ("second half", "first half")
     return evaluated, calibrated, ("all", "all")
-
-
-def _nth(update: Update, i: int, n: int, model: Gguf) -> Callable[[float], None]:
-    name = Path(model.path).stem
-    return lambda share: update((i + share) / n, name)

@@ -31,7 +31,7 @@ def nearest(name: str, options: Iterable[str]) -> str:
 def modules(shelf: str) -> list[str]:
     """Names of the files on a code shelf (``backends``, ``quants``, ``sensors``)."""
     package = importlib.import_module(f"edgeq.{shelf}")
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
 
 
 def module(shelf: str, name: str) -> ModuleType:

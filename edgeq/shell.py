@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -92,12 +93,13 @@ def run(
         if on_event is not None and event.get("event") != "error":
             on_event(event)
 
+    # Both begin where the files end now: what a quick program writes before the first look is not lost.
+    lines = _Follow(log) if on_line is not None else None
+    news = _Follow(events) if events is not None else None
     program = Program(argv, log, env, cwd)
     try:
         if on_start is not None:
             on_start(program.guard_pid)
-        lines = _Follow(log) if on_line is not None else None
-        news = _Follow(events) if events is not None else None
         while True:
             status = program.poll()
             for line in lines or ():
@@ -112,6 +114,30 @@ def run(
         program.close()
     if status != 0 or last.get("event") == "error":
         raise _failure(what, program.argv, status, last, log)
+
+
+class Lines:
+    """A program that goes on printing lines: those that have come since the last look."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="edgeq-")
+        log = Path(self._folder.name) / "lines"
+        # A Python program would keep its lines back until 8 KiB are together.
+        self._program = Program(argv, log, {"PYTHONUNBUFFERED": "1"}, None)
+        self._follow = _Follow(log)
+
+    def take(self) -> list[str]:
+        """Complete lines, of standard output and standard error, that were not taken yet."""
+        return list(self._follow)
+
+    def poll(self) -> int | None:
+        """Exit status as of `Program.poll`, None while the program runs."""
+        return self._program.poll()
+
+    def close(self) -> None:
+        """End the program."""
+        self._program.close()
+        self._folder.cleanup()
 
 
 def output(argv: Sequence[str], *, timeout_s: float = 30.0) -> str | None:

@@ -37,10 +37,15 @@ def _download(on_progress: Progress) -> Path:
     if not archive.exists():
         on_progress(f"downloading llama-cpp-python {PINNED} (77 MB)", None)
         log = folder / "pip.log"
-        argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--dest", str(folder)]
+        argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python"]
         # pip prepares the metadata of what it downloads; without these it would configure llama.cpp for that.
         env = {"CMAKE_ARGS": "-DLLAMA_BUILD=OFF -DLLAVA_BUILD=OFF"}
-        shell.run([*argv, f"llama-cpp-python=={PINNED}"], what="downloading llama.cpp", log=log, env=env)
+        shell.run(
+            [*argv, "--dest", str(folder), f"llama-cpp-python=={PINNED}"],
+            what="downloading llama.cpp",
+            log=log,
+            env=env,
+        )
     found = store.sha256_file(archive)
     if found != PINNED_SHA256:
         archive.unlink()

@@ -15,6 +15,7 @@ import edgeq
 from edgeq import cli
 from edgeq.plugins import module, modules
 from edgeq.records import Profile, Recipe
+from tests.sysroots.machine import Machine
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "edgeq"
@@ -25,12 +26,13 @@ TOOLBOX = {"shell", "store", "device", "gguf_info", "plugins"}
 ROOMS = {"convert", "calibrate", "quantize", "build", "bench", "evaluate", "analyze", "report", "doctor"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
-    "records": set(),
+    "records": {"records"},
     "errors": set(),
     # toolbox
     "shell": {"errors"},
     "store": NOUNS,
-    "device": {"records"},
+    "device": {"records", "shell"},
+    "access": {"records", "shell"},
     "gguf_header": {"errors"},
     "gguf_info": {"errors", "gguf_header"},
     "plugins": NOUNS | {"store"},
@@ -38,28 +40,35 @@ MAY_IMPORT: dict[str, set[str]] = {
     "programs": NOUNS | {"shell", "store"},
     "models": NOUNS | {"gguf_info", "store"},
     "corpus": NOUNS | {"programs", "store"},
-    "recorder": {"records", "sensors"},
+    "instruments": NOUNS | {"access", "plugins", "sensors"},
+    "recorder": {"access", "records", "sensors"},
     "converter": {"errors", "shell", "sources", "store"},
     "run_folder": NOUNS | {"store"},
     "worker": {"worker"},
     # shelves
     "quants": {"records"},
     "backends": {"records", "shell"},
-    "sensors": NOUNS,
+    "sensors": NOUNS | {"access", "sensors"},
+    "logs": NOUNS | {"logs", "sensors"},
     # rooms
     "build": NOUNS | {"device", "plugins", "shell", "sources", "store"},
     "convert": NOUNS | {"converter", "models", "store"},
     "calibrate": NOUNS | {"corpus", "gguf_info", "programs", "store"},
     "quantize": NOUNS | {"gguf_info", "models", "plugins", "programs", "store"},
-    "bench": NOUNS | {"device", "plugins", "programs", "recorder", "sensors", "store"},
+    "bench": NOUNS | {"access", "bench", "device", "instruments", "plugins", "programs", "recorder", "stats", "store"},
     "evaluate": NOUNS | {"corpus", "device", "gguf_info", "programs", "store"},
-    "stats": {"records"},
-    "analyze": {"records", "stats"},
+    "stats": {"records", "stats"},
+    "analyze": NOUNS | {"analyze", "stats"},
     "report": {"records", "report"},
-    "doctor": NOUNS | {"build", "converter", "device", "plugins", "sources", "store"},
+    "doctor": NOUNS
+    | {"access", "build", "converter", "device", "doctor", "instruments", "plugins", "recorder", "sources", "stats"}
+    | {"store"},
     # corridor and front desk
-    "pipeline": NOUNS | TOOLBOX | ROOMS | {"__init__", "corpus", "run_folder"},
-    "cli": NOUNS | TOOLBOX | ROOMS | {"__init__", "cli", "models", "pipeline", "run_folder"},
+    "pipeline": NOUNS | TOOLBOX | ROOMS | {"__init__", "access", "corpus", "instruments", "run_folder"},
+    "cli": NOUNS
+    | TOOLBOX
+    | ROOMS
+    | {"__init__", "access", "cli", "instruments", "logs", "models", "pipeline", "run_folder"},
 }
 PURE = {"stats", "analyze", "report"}
 IMPURE = {"time", "datetime", "os", "pathlib", "subprocess", "shutil", "tempfile", "socket", "click", "random"}
@@ -204,6 +213,6 @@ def test_contract_of_sensors(name: str, tmp_path: Path) -> None:
     from edgeq.errors import MissingError
 
     with pytest.raises(MissingError) as e:
-        module("sensors", name).probe(1, root=tmp_path)
+        module("sensors", name).probe(Machine(tmp_path).access())
     assert e.value.text
     assert e.value.hint

@@ -11,44 +11,38 @@ from html.parser import HTMLParser
 from itertools import combinations, pairwise
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
 from edgeq import report
-from edgeq.records import Corpus, Estimate, EvalSettings, Host, Note, Quality, Row, Speed, Summary
+from edgeq.records import (
+    Corpus,
+    Cost,
+    Energy,
+    Estimate,
+    EvalSettings,
+    Host,
+    Memory,
+    Note,
+    Quality,
+    Row,
+    Speed,
+    Summary,
+    Tariff,
+    Throttling,
+)
 from edgeq.report import figures, plot, rows, scales, style
 from edgeq.report.charts import quality_chart, speed_charts
-from edgeq.report.sections import NARROW, NARROW_PANEL, PANEL, WIDE
+from edgeq.report.html_figure import NARROW, NARROW_PANEL, PANEL, WIDE
 
 HOSTILE = '<script>alert(1)</script> | `x` [x](javascript:alert(1)) [red]b[/red] **b** & "q" https://a.example'
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 TYPES = [
-    "Q8_0",
-    "Q6_K",
-    "Q5_K_M",
-    "Q5_1",
-    "Q5_0",
-    "Q5_K_S",
-    "Q4_1",
-    "Q4_K_M",
-    "Q4_K_S",
-    "IQ4_NL",
-    "Q4_0",
-    "IQ4_XS",
-    "Q3_K_L",
-    "Q3_K_M",
-    "IQ3_M",
-    "IQ3_S",
-    "Q3_K_S",
-    "IQ3_XS",
-    "IQ3_XXS",
-    "Q2_K",
-    "Q2_K_S",
-    "IQ2_M",
-    "IQ2_S",
-    "IQ2_XXS",
-    "IQ1_M",
-]
+    "Q8_0", "Q6_K", "Q5_K_M", "Q5_1", "Q5_0", "Q5_K_S", "Q4_1", "Q4_K_M", "Q4_K_S",
+    "IQ4_NL", "Q4_0", "IQ4_XS", "Q3_K_L", "Q3_K_M", "IQ3_M", "IQ3_S", "Q3_K_S", "IQ3_XS",
+    "IQ3_XXS", "Q2_K", "Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XXS", "IQ1_M",
+]  # fmt: skip
 
 
 def make_row(
@@ -118,7 +112,18 @@ def many() -> Summary:
 def hostile() -> Summary:
     note = Note("x", HOSTILE, HOSTILE)
     row = make_row(HOSTILE, 4.5, 0.02, 50.0, name=HOSTILE, device=HOSTILE, notes=(note,))
-    return make_summary(row, make_row("Q8_0", 8.5, 0.001, 30.0, name="=1+1"), title=HOSTILE, warnings=(note,))
+    known = Energy(HOSTILE, HOSTILE, HOSTILE, True, True, 128, 1.0, Estimate(1.0, 0.1), missing=HOSTILE)
+    row = replace(
+        row,
+        speeds=(Speed(HOSTILE, 5, Estimate(50.0), state=(HOSTILE, HOSTILE)), *row.speeds),
+        energies=(known, replace(known, test="tg128"), Energy("tg128", "@x", "=1", False, False, 0, 0.0, missing="-1")),
+        costs=(Cost(HOSTILE, Estimate(1.0), 2.0, True, HOSTILE), Cost("tg128", Estimate(1.0), 2.0, True, "=1")),
+        memory=Memory(anon_peak_bytes=2**20, kv_bytes={HOSTILE: 2**20}),
+        throttling=Throttling("confirmed", HOSTILE, 0.1),
+    )
+    other = make_row("Q8_0", 8.5, 0.001, 30.0, name="=1+1")
+    summary = make_summary(row, other, title=HOSTILE, warnings=(note,))
+    return replace(summary, tariff=Tariff(0.3, 0.85, 249.0, 1e4))
 
 
 class Page(HTMLParser):
@@ -231,8 +236,10 @@ def test_markdown_is_escaped(hostile: Summary) -> None:
     assert "<" not in text
     assert "https://" not in text
     assert not re.search(r"(?<!\\)[\[\]`]", text)
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
+    tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
+    assert len(tables) == 3
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
 
 
 def test_csv_round_trips_unrounded(many: Summary, hostile: Summary) -> None:
@@ -373,6 +380,6 @@ def luminance(color: str) -> float:
 def test_contrast_is_enough_to_read(palette: str) -> None:
     colors = {name: luminance(color) for name, color in re.findall(r"--(\w+): (#\w{6});", palette)}
     for ground in ("paper", "wash"):
-        for name in ("ink", "quiet", "link", *rows.FAMILIES):
+        for name in ("ink", "quiet", "link", "warm", *rows.FAMILIES):
             low, high = sorted((colors[ground], colors[name]))
             assert (high + 0.05) / (low + 0.05) >= 4.5, name

@@ -15,13 +15,14 @@ import msgspec
 import pytest
 
 from edgeq import store
-from edgeq.records import Build, EvalRecord, Summary
+from edgeq.records import SCHEMA, Build, EvalRecord, Summary
 from edgeq.run_folder import RunFolder
 
-from .conftest import CALIBRATION, EVALUATION, MODEL
+from .conftest import CALIBRATION, EVALUATION, HERE, MODEL
 
 EDGEQ = [sys.executable, "-c", "from edgeq.cli import main; main()"]
-FAST = ["--tests", "pp32,tg8", "--reps", "2", "--chunks", "2", "--calibration-chunks", "2"]
+QUICK = ["--tests", "pp32,tg8", "--reps", "2", "--chunks", "2", "--calibration-chunks", "2"]
+FAST = ["--profile", str(HERE / "profile.yaml"), *QUICK]
 TEXTS = ["--text", str(EVALUATION), "--calibration-text", str(CALIBRATION)]
 JOB = ["run", str(MODEL), "--types", "Q4_K_M,IQ2_XXS,q8_0", *TEXTS, *FAST]
 
@@ -121,7 +122,7 @@ def test_kill_9_at_any_moment_then_the_same_command(finished: tuple[Path, str], 
         done = [p for d in ("models", "records") for p in (out / d).glob("[!.]*.json*") if (out / d).exists()]
         for path in done:  # whole, and made once
             assert kept.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
-            assert json_of(path)["schema"] == 1
+            assert json_of(path)["schema"] == SCHEMA
     last = edgeq(*JOB, "--out", out)
     assert last.returncode == 0, last.stderr
     assert all(path.stat().st_mtime_ns == t for path, t in kept.items())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from edgeq.records import Tariff
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +40,35 @@ def text_option(f: F) -> F:
 def threads_option(f: F) -> F:
     """CPU threads."""
     return click.option("--threads", type=click.IntRange(1), default=None, help="CPU threads [physical cores].")(f)
+
+
+def tariff_options(f: F) -> F:
+    """What energy and hardware cost."""
+    options = (
+        ("--kwh", 0, "Price of a kWh, in any currency: adds the cost per million tokens."),
+        ("--efficiency", 0, "Energy at the sensor's scope over energy at the wall, where no meter is at the wall."),
+        ("--device-price", 0, "Price of the device: adds its share of the cost. Needs --life."),
+        ("--life", 0, "Hours that the device will be used for."),
+    )
+    for name, low, text in reversed(options):
+        f = click.option(name, type=click.FloatRange(low, min_open=name != "--kwh"), help=text)(f)
+    return f
+
+
+def tariff(money: Mapping[str, float | None]) -> Tariff | None:
+    """The values of `tariff_options` as a record; None where no price was given."""
+    from edgeq.records import Tariff
+
+    given = {k for k, v in money.items() if v is not None}
+    if given and money["kwh"] is None:
+        raise click.UsageError("The cost needs the price of a kWh: --kwh.")
+    if (money["device_price"] is None) != (money["life"] is None):
+        raise click.UsageError("--device-price and --life belong together.")
+    if (money["efficiency"] or 0) > 1:
+        raise click.UsageError("--efficiency is a share, at most 1.")
+    if money["kwh"] is None:
+        return None
+    return Tariff(money["kwh"], money["efficiency"], money["device_price"], money["life"])
 
 
 def json_option(f: F) -> F:

@@ -8,8 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from edgeq.analyze import Recorded
 from edgeq.quantize import Prediction
 from edgeq.records import Gguf
+
+_UNITS = {"J": (1.0, "W"), "degC": (1.0, "°C"), "Hz": (1e-9, "GHz"), "bytes": (2.0**-20, "MiB")}
+_NUMBERS = ("bpw", "MiB", "bytes", "on label", "seconds", "mean", "highest", "J")
 
 
 def files(records: Sequence[Gguf]) -> None:
@@ -33,6 +37,21 @@ def predictions(source: Gguf, planned: Sequence[Prediction]) -> None:
     Console().print(table)
 
 
+def recordings(found: Sequence[Recorded]) -> None:
+    """One line per channel of a recording, totals first; where there is no energy, the reason below."""
+    table = _table("channel", "scope", "seconds", "mean", "highest", "unit", "J")
+    for r in found:
+        mark = "≈" if r.estimated else ""
+        scale, unit = _UNITS.get(r.unit, (1.0, r.unit))
+        values = [r.mean and r.mean * scale, r.highest and r.highest * scale, r.joules]
+        cells = ["-" if v is None else f"{mark}{v:,.2f}" for v in values]
+        table.add_row(r.name, r.scope, f"{r.seconds:.1f}", cells[0], cells[1], unit, cells[2])
+    Console().print(table)
+    for r in found:
+        if r.missing:
+            Console().print(f"{r.name}: {r.missing}", markup=False, highlight=False)
+
+
 def _shares(shares: dict[str, float]) -> str:
     return ", ".join(f"{share:.0%} {t}" for t, share in sorted(shares.items(), key=lambda x: -x[1]) if share >= 0.005)
 
@@ -40,7 +59,5 @@ def _shares(shares: dict[str, float]) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for i, name in enumerate(columns):
-        table.add_column(
-            name, justify="right" if name in ("bpw", "MiB", "bytes", "on label") else "left", no_wrap=i == 0
-        )
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=i == 0)
     return table

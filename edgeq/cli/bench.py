@@ -1,53 +1,99 @@
-"""edgeq bench: speed and memory."""
+"""edgeq bench: speed, memory and energy."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
 
-from edgeq.cli._options import Names, echo_json, json_option, threads_option
+from edgeq.cli._options import Names, echo_json, json_option, tariff_options, threads_option
 
 
 @click.command("bench")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--tests", type=Names(), default="pp512,tg128", help="Tests [pp512,tg128]; depth as tg128@d4096.")
-@click.option("--reps", type=click.IntRange(1), default=5, help="Timed repetitions of each test [5].")
+@click.option("--reps", type=click.IntRange(1), default=10, help="Timed repetitions of each test [10].")
+@click.option(
+    "--min-window",
+    type=click.FloatRange(0),
+    help="Repeat each test until it has lasted this many seconds [what the slowest power sensor needs, up to 120].",
+)
+@click.option(
+    "--interleave",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Measure two FILES in turns, A B B A, N times, and give the ratio of their figures.",
+)
+@click.option(
+    "--sync",
+    is_flag=True,
+    help="Load bursts before and after, by which the recording of a meter is aligned later (report --trace).",
+)
 @threads_option
 @click.option("--profile", default="local", help="Device profile: a name from the shelf or a YAML file [local].")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("records"), help="Folder for records [records].")
+@click.option(
+    "--replay",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="RECORD",
+    help="Measure nothing: show a record that a bench has written; repeatable.",
+)
+@tariff_options
 @json_option
 def command(
     files: tuple[Path, ...],
     tests: tuple[str, ...],
     reps: int,
+    min_window: float | None,
+    interleave: int | None,
+    sync: bool,
     threads: int | None,
     profile: str,
     out: Path,
+    replay: tuple[Path, ...],
     as_json: bool,
+    **money: float | None,
 ) -> None:
-    """Measure prefill and decode speed, latency and peak memory of FILES (GGUF) on this machine."""
+    """Measure speed, latency, memory and energy per token of FILES (GGUF) on this machine.
+
+    Every sensor that answers is read meanwhile; `edgeq doctor` shows which do. Where one gives power, the machine is
+    also measured at rest, before and after.
+    """
     from rich.console import Console
 
-    from edgeq import analyze, bench, build, models, plugins, report
+    from edgeq import analyze, bench, build, instruments, models, plugins, report, store
+    from edgeq.access import Access
+    from edgeq.cli._options import tariff
     from edgeq.cli._progress import step
-    from edgeq.records import Profile
+    from edgeq.records import BenchRecord, Profile
 
-    described = [models.describe(path) for path in files]
-    device = plugins.settings("profiles", profile, Profile)
-    settings = bench.settings(device, tests, n_reps=reps, n_threads=threads or 0)
-    with step("build") as update:
-        built = build.build(device.backend, on_progress=lambda text, share: update(share, text))
-    records = []
-    for model in described:
-        with step("bench") as update:
-            records.append(
-                bench.bench(
-                    model, built, device, settings, out, on_progress=partial(update, text=Path(model.path).stem)
-                )
+    price = tariff(money)
+    if bool(files) == bool(replay):
+        raise click.UsageError("Give FILES to measure, or --replay RECORD to show what was measured.")
+    if interleave and len(files) != 2:
+        raise click.UsageError("--interleave compares two FILES.")
+    if replay:
+        records = [store.load(path, BenchRecord) for path in replay]
+    else:
+        described = [models.describe(path) for path in files]
+        device = plugins.settings("profiles", profile, Profile)
+        bench.settings(device, tests, n_reps=reps, n_threads=threads or 0)  # refused before the long work
+        with step("build") as update:
+            built = build.build(device.backend, on_progress=lambda text, share: update(share, text))
+        access = Access(profile=device)
+        with instruments.opened(access) as found, step("bench") as update:
+            asked = bench.settings(
+                device, tests, n_reps=reps, n_threads=threads or 0, found=found, min_window_s=min_window, sync=sync
             )
-    summary = analyze.summarize(records, [])
+            one = bench.Bench(built, access, found, asked, out, min_window)
+            if interleave:
+                records = bench.interleave(
+                    one, described[0], described[1], interleave, bench.updates(update, 4 * interleave)
+                )
+            else:
+                records = bench.series(one, described, bench.updates(update, bench.n_measurements(len(described))))
+    summary = analyze.summarize(records, [], tariff=price)
     if as_json:
         echo_json(summary)
     else:

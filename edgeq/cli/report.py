@@ -3,28 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from edgeq.cli._options import echo_json, json_option
+from edgeq.cli._options import echo_json, json_option, tariff_options
+
+if TYPE_CHECKING:
+    from edgeq.records import BenchRecord, Trace
 
 
 @click.command("report")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--trace",
+    "recordings",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A recording of tegrastats, powermetrics or a meter (CSV): alone, or added to RUNS by their load bursts.",
+)
+@click.option(
+    "--profile", default="local", help="Profile whose meter describes the columns of a CSV recording [local]."
+)
+@click.option("--interval", type=click.FloatRange(0, min_open=True), help="Seconds between two lines of tegrastats.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write one self-contained page.")
 @click.option("--md", is_flag=True, help="Print Markdown.")
 @click.option("--csv", is_flag=True, help="Print CSV.")
+@tariff_options
 @json_option
-def command(runs: tuple[Path, ...], html: Path | None, md: bool, csv: bool, as_json: bool) -> None:
+def command(
+    runs: tuple[Path, ...],
+    recordings: tuple[Path, ...],
+    profile: str,
+    interval: float | None,
+    html: Path | None,
+    md: bool,
+    csv: bool,
+    as_json: bool,
+    **money: float | None,
+) -> None:
     """Print the table of one or more run folders again; needs the records only, no llama.cpp."""
     from rich.console import Console
 
-    from edgeq import analyze, report, store
+    from edgeq import analyze, logs, plugins, report, store
+    from edgeq.cli import _tables
+    from edgeq.cli._options import tariff
+    from edgeq.records import Profile
     from edgeq.run_folder import RunFolder
 
+    price = tariff(money)
+    if not runs and not recordings:
+        raise click.UsageError("Give RUNS, or --trace FILE.")
+    meter = plugins.settings("profiles", profile, Profile).meter
+    traces = [trace for path in recordings for trace in logs.read(path, meter, interval)]
+    if not runs:
+        recorded = analyze.recording(traces)
+        echo_json(recorded) if as_json else _tables.recordings(recorded)
+        return
     loaded = [RunFolder(path).load() for path in runs]
     benches, evals, models = ([record for part in parts for record in part] for parts in zip(*loaded, strict=True))
-    summary = analyze.summarize(benches, evals, models)
+    summary = analyze.summarize([_with(b, traces) for b in benches], evals, models, price)
     if as_json:
         echo_json(summary)
     elif md:
@@ -36,3 +74,9 @@ def command(runs: tuple[Path, ...], html: Path | None, md: bool, csv: bool, as_j
     if html:
         store.write_text(html, report.html(summary))
         click.echo(str(html))
+
+
+def _with(bench: BenchRecord, traces: list[Trace]) -> BenchRecord:
+    import msgspec
+
+    return msgspec.structs.replace(bench, traces=(*bench.traces, *traces))

@@ -24,7 +24,7 @@ from edgeq.cli._options import Names, echo_json, json_option
 @click.option("--imatrix/--no-imatrix", default=None, help="Use an importance matrix [yes].")
 @click.option("--profile", help="Device profile: a name from the shelf or a YAML file [local].")
 @click.option("--tests", type=Names(), help="Bench tests [pp512,tg128]; depth as tg128@d4096.")
-@click.option("--reps", "n_reps", type=click.IntRange(1), help="Timed repetitions of each test [5].")
+@click.option("--reps", "n_reps", type=click.IntRange(1), help="Timed repetitions of each test [10].")
 @click.option("--threads", "n_threads", type=click.IntRange(1), help="CPU threads [physical cores].")
 @click.option("--ctx", "n_ctx", type=click.IntRange(16), help="Tokens per chunk of text [512].")
 @click.option("--chunks", "n_chunks", type=click.IntRange(0), help="Chunks to evaluate, 0 for all [32].")

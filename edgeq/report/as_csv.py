@@ -6,9 +6,9 @@ import csv as stdlib
 import io
 
 from edgeq.records import Estimate, Quality, Row, Speed, Summary
+from edgeq.report import memory
+from edgeq.report.flat import Flat, Value, consumption, device, pair, steadiness
 from edgeq.report.rows import notes, on_front, ordered, plain, shares, speed_of, tests
-
-Value = str | int | float | bool | None
 
 QUALITY = ("ppl", "ppl_ratio", "kld", "kld_median", "kld_p99", "kld_p999", "top1", "rms_dp")
 IN_NATS = ("kld", "kld_median", "kld_p99", "kld_p999")
@@ -45,10 +45,10 @@ def _cell(value: Value) -> str:
     return safe(value) if isinstance(value, str) else repr(value)
 
 
-def _flat(summary: Summary, row: Row | None, names: list[str], types: list[str]) -> dict[str, Value]:
+def _flat(summary: Summary, row: Row | None, names: list[str], types: list[str]) -> Flat:
     """Column names and values. Without a row, only the names matter."""
     of_types = dict(shares(row)) if row else {}
-    flat: dict[str, Value] = {
+    flat: Flat = {
         "name": row.name if row else None,
         "device": row.device if row else None,
         "cpu": summary.host.cpu if summary.host else None,
@@ -64,9 +64,12 @@ def _flat(summary: Summary, row: Row | None, names: list[str], types: list[str])
     }
     flat |= _quality(row.quality if row else None)
     for name in names:
-        flat |= _speed(name, speed_of(row, name) if row else None)
+        speed = speed_of(row, name) if row else None
+        flat |= _speed(name, speed) | steadiness(summary, name, speed)
+    flat |= consumption(summary, row) if row else {}
     flat["load_s"] = row.load_s if row else None
-    flat["rss_peak_bytes"] = row.rss_peak_bytes if row else None
+    flat["rss_peak_bytes"] = memory.rss_peak(row) if row else None
+    flat |= device(summary, row) if row else {}
     flat |= {f"{name}_share": of_types.get(name, 0.0) for name in types}
     own = notes(_only(row)) if row else []
     flat["notes"] = " ".join(f"{text} {hint}".strip() for text, hint in own)
@@ -78,25 +81,18 @@ def _only(row: Row) -> Summary:
     return Summary("", None, None, (), None, None, (row,), (), ())
 
 
-def _pair(name: str, unit: str, measured: Estimate | None) -> dict[str, Value]:
-    return {
-        f"{name}{unit}": measured.value if measured else None,
-        f"{name}_se{unit}": measured.se if measured else None,
-    }
-
-
-def _quality(quality: Quality | None) -> dict[str, Value]:
-    flat: dict[str, Value] = {"scored_tokens": quality.n_tokens if quality else None}
+def _quality(quality: Quality | None) -> Flat:
+    flat: Flat = {"scored_tokens": quality.n_tokens if quality else None}
     for name in QUALITY:
         measured: Estimate | None = getattr(quality, name) if quality else None
-        flat |= _pair(name, "_nats" if name in IN_NATS else "", measured)
+        flat |= pair(name, "_nats" if name in IN_NATS else "", measured)
     flat["kld_max_nats"] = quality.kld_max if quality else None
     return flat
 
 
-def _speed(test: str, speed: Speed | None) -> dict[str, Value]:
-    flat = _pair(test, "_tps", speed.tps if speed else None)
-    flat |= _pair(f"{test}_ttft", "_s", speed.ttft_s if speed else None)
+def _speed(test: str, speed: Speed | None) -> Flat:
+    flat = pair(test, "_tps", speed.tps if speed else None)
+    flat |= pair(f"{test}_ttft", "_s", speed.ttft_s if speed else None)
     for name in ("tpot_p50_s", "tpot_p95_s", "tpot_p99_s"):
         flat[f"{test}_{name}"] = getattr(speed, name) if speed else None
     flat[f"{test}_n_reps"] = speed.n_reps if speed else None

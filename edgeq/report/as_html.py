@@ -21,10 +21,13 @@ def html(summary: Summary) -> str:
         sections.results(summary),
         sections.quality_figure(summary),
         sections.speed_figure(summary),
+        sections.energy_part(summary),
+        sections.cost_part(summary),
+        sections.comparison_part(summary),
         background.composition(summary),
         sections.note_list(summary),
         background.how_measured(summary),
-        background.terms(),
+        background.terms(summary),
     )
     body = "\n".join(part for part in parts if part)
     return f"""<!doctype html>

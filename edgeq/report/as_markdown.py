@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import re
 
-from edgeq.records import Row, Summary
-from edgeq.report.columns import Column, columns, marks
+from edgeq.records import Summary
+from edgeq.report.columns import headline
 from edgeq.report.rows import notes, on_front, ordered, plain
-from edgeq.report.wording import FRONT, lede
+from edgeq.report.tables import Item, Table
+from edgeq.report.wording import FRONT, lede, parts, remarks
 
 
 def markdown(summary: Summary) -> str:
-    """Title, one sentence, the headline table and the notes. "-" is not measured."""
-    shown = columns(summary)
-    rows = ordered(summary)
-    lines = [f"# {escaped(summary.title)}", "", escaped(lede(summary)), ""]
-    lines.append(_line([escaped(column.title) for column in shown]))
-    lines.append(_line([":---" if column.is_text else "---:" for column in shown]))
-    lines += [_line([_cell(summary, column, row) for column in shown]) for row in rows]
-    if any(on_front(summary, row) for row in rows):
+    """Title, one sentence, the tables and the notes. "-" is not measured."""
+    lines = [f"# {escaped(summary.title)}", "", escaped(lede(summary)), "", *_table(headline(summary))]
+    if any(on_front(summary, row) for row in ordered(summary)):
         lines += ["", f"**Bold**: {FRONT[0].lower()}{FRONT[1:]}"]
+    lines += _paragraphs(remarks(summary))
+    for part in parts(summary):
+        lines += ["", f"## {part.title}"]
+        lines += [*_paragraphs(part.about), "", *_table(part.table)] if part.table.items else []
+        lines += ["", *_list(part.remarks)] if part.remarks else []
     found = notes(summary)
     if found:
-        lines += ["", "## Notes", ""]
-        lines += [f"- {escaped(f'{text} {hint}'.strip())}" for text, hint in found]
+        lines += ["", "## Notes", "", *_list([f"{text} {hint}".strip() for text, hint in found])]
     return "\n".join(lines) + "\n"
+
+
+def _paragraphs(sentences: list[str]) -> list[str]:
+    return [line for text in sentences for line in ("", escaped(text))]
+
+
+def _list(sentences: list[str]) -> list[str]:
+    return [f"- {escaped(text)}" for text in sentences]
 
 
 def escaped(text: str) -> str:
@@ -43,16 +51,24 @@ def _entity(character: str) -> str:
     return f"&#{ord(character)};"
 
 
+def _table(table: Table[Item]) -> list[str]:
+    headings = _line([escaped(column.title) for column in table.columns])
+    rule = _line([":---" if column.is_text else "---:" for column in table.columns])
+    return [headings, rule, *(_line(_cells(table, item)) for item in table.items)]
+
+
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(summary: Summary, column: Column, row: Row) -> str:
-    cell = str(column.cell(row))
-    # A lone dash is data here; escaping it as a list would only make the source ugly.
-    text = escaped(cell) if column.is_text else cell
-    if column.heading != "File type":
-        return text
-    words = marks(summary, row)
-    text = f"**{text}**" if "front" in words else text
-    return f"{text} (reference)" if "reference" in words else text
+def _cells(table: Table[Item], item: Item) -> list[str]:
+    # Numbers need no escaping, which would only make the source ugly.
+    found = []
+    for column in table.columns:
+        cell = column.cell(item)
+        text = escaped(cell.text) if column.is_text else cell.figure
+        found.append(f"{text} {escaped(cell.word)}" if cell.word else text)
+    words = table.marks(item)
+    found[0] = f"**{found[0]}**" if "front" in words else found[0]
+    found[0] = f"{found[0]} (reference)" if "reference" in words else found[0]
+    return found

@@ -1,78 +1,100 @@
-"""The report in a terminal: a table that fits its width by dropping columns, never by breaking numbers."""
+"""The report in a terminal: tables that fit its width by dropping columns, never by breaking numbers."""
 
 from __future__ import annotations
 
+from typing import Generic
+
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderResult
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from edgeq.records import Row, Summary
-from edgeq.report.columns import Column, columns
+from edgeq.records import Summary
+from edgeq.report.columns import headline
 from edgeq.report.rows import notes, on_front, ordered, plain
-from edgeq.report.wording import CUT, FRONT, lede
+from edgeq.report.tables import Column, Item, Table
+from edgeq.report.wording import CUT, FRONT, lede, parts, remarks
 
 GAP = 2
 # Names are free text, so one long name must not push the measurements off the screen.
 WIDEST_TEXT = 24
+NARROWEST_TEXT = 6
 FRONT_MARK = "*"
 
 
 def terminal(summary: Summary) -> Group:
-    """Title, table and notes for ``rich`` to print. Strings of the summary are never read as markup."""
-    parts: list[Text | _Fitted] = [Text(plain(summary.title), style="bold"), Text(lede(summary)), Text("")]
-    parts.append(_Fitted(summary))
-    if any(on_front(summary, row) for row in summary.rows):
-        parts.append(Text(f"{FRONT_MARK} {FRONT}", style="dim"))
+    """Title, tables and notes for ``rich`` to print. Strings of the summary are never read as markup."""
+    drawn: list[RenderableType] = [Text(plain(summary.title), style="bold"), Text(lede(summary)), Text("")]
+    drawn.append(_Fitted(headline(summary)))
+    if any(on_front(summary, row) for row in ordered(summary)):
+        drawn.append(Text(f"{FRONT_MARK} {FRONT}", style="dim"))
+    drawn += _dim(remarks(summary))
+    for part in parts(summary):
+        drawn.append(Text(f"\n{part.title}", style="bold"))
+        drawn += [*_dim(part.about), Text(""), _Fitted(part.table)] if part.table.items else []
+        drawn += _dim(part.remarks)
     for text, hint in notes(summary):
         line = Text("\nNote: ", style="yellow").append(text, style="default")
-        parts.append(line.append(f" {hint}", style="dim") if hint else line)
-    return Group(*parts)
+        drawn.append(line.append(f" {hint}", style="dim") if hint else line)
+    return Group(*drawn)
 
 
-class _Fitted:
-    """The table, laid out once the console's width is known."""
+def _dim(sentences: list[str]) -> list[Text]:
+    return [Text(text, style="dim") for text in sentences]
 
-    def __init__(self, summary: Summary) -> None:
-        self.rows = ordered(summary)
-        self.columns = columns(summary)
-        self.cells = {column: [_text(summary, column, row) for row in self.rows] for column in self.columns}
+
+class _Fitted(Generic[Item]):
+    """A table, laid out once the console's width is known."""
+
+    def __init__(self, table: Table[Item]) -> None:
+        self.table = table
+        self.cells = {column: [_text(table, column, item) for item in table.items] for column in table.columns}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        shown = self.fitting(options.max_width)
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
+        shown, widest = self.fitting(options.max_width)
+        drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
         for column in shown:
-            heading = Text(f"{column.heading}\n{column.unit}".rstrip("\n"))
-            table.add_column(
-                heading,
+            drawn.add_column(
+                Text(f"{column.heading}\n{column.unit}".rstrip("\n")),
                 justify="left" if column.is_text else "right",
                 no_wrap=True,
                 overflow="ellipsis",
-                max_width=WIDEST_TEXT if column.is_text else None,
+                max_width=widest if column.is_text else None,
             )
-        for index, row in enumerate(self.rows):
+        groups = [self.table.group(item) for item in self.table.items]
+        for index, item in enumerate(self.table.items):
             cells = (Text(self.cells[column][index]) for column in shown)
-            table.add_row(*cells, style="bold" if row.reference else None)
-        yield table
-        cut = [column.title for column in self.columns if column not in shown]
+            last = len(set(groups)) < len(groups) and groups[index : index + 2] != 2 * groups[index : index + 1]
+            style = "bold" if "reference" in self.table.marks(item) else None
+            drawn.add_row(*cells, style=style, end_section=last)
+        yield drawn
+        cut = [column.title for column in self.table.columns if column not in shown]
         if cut:
             yield Text(f"{CUT} {', '.join(cut)}.", style="dim")
 
-    def fitting(self, width: int) -> list[Column]:
-        """The columns that fit into ``width`` characters, the least important dropped first."""
-        shown = list(self.columns)
-        while len(shown) > 2 and sum(self.width(column) + GAP for column in shown) > width:
-            shown.remove(max(shown, key=lambda column: column.rank))
-        return shown
+    def fitting(self, width: int) -> tuple[list[Column[Item]], int]:
+        """The columns that fit into ``width`` characters, the least important dropped first, and the widest text.
 
-    def width(self, column: Column) -> int:
-        """Characters that ``column`` needs to be shown whole."""
-        texts = [column.heading, column.unit, *self.cells[column]]
-        widest = max(cell_len(text) for text in texts)
-        return min(widest, WIDEST_TEXT) if column.is_text else widest
+        Without those of rank 0 a line would not say what it is about; there text is cut instead.
+        """
+        shown, widest = list(self.table.columns), WIDEST_TEXT
+        while sum(self.width(column, widest) + GAP for column in shown) > width:
+            if droppable := [column for column in shown if column.rank > 0]:
+                shown.remove(max(droppable, key=lambda column: column.rank))
+            elif widest > NARROWEST_TEXT:
+                widest -= 1
+            else:
+                break
+        return shown, widest
+
+    def width(self, column: Column[Item], widest: int) -> int:
+        """Characters that ``column`` needs to be shown whole, or ``widest`` where it is text."""
+        texts = [column.heading, *column.unit.split("\n"), *self.cells[column]]
+        needed = max(cell_len(text) for text in texts)
+        return min(needed, widest) if column.is_text else needed
 
 
-def _text(summary: Summary, column: Column, row: Row) -> str:
-    marked = column.heading == "File type" and on_front(summary, row)
-    return f"{column.cell(row)} {FRONT_MARK}" if marked else str(column.cell(row))
+def _text(table: Table[Item], column: Column[Item], item: Item) -> str:
+    marked = column is table.columns[0] and "front" in table.marks(item)
+    return f"{column.cell(item)} {FRONT_MARK}" if marked else str(column.cell(item))

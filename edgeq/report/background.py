@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from edgeq.records import Row, Summary
-from edgeq.report.figures import GIB, count, percent
+from edgeq.report import condition, energy
+from edgeq.report.figures import GIB, MIB, count, percent, size
 from edgeq.report.markup import definitions, safe, section
-from edgeq.report.rows import devices, labels, ordered, shares
-from edgeq.report.wording import TERMS
+from edgeq.report.rows import devices, labels, ordered, plain, shares
+from edgeq.report.terms import terms as meanings
 
 COMPOSITION = (
     "Tensor types by their share of the parameters. "
@@ -53,7 +54,7 @@ def _shade(bits: int) -> int:
 
 def how_measured(summary: Summary) -> str:
     """Device, program, text and settings."""
-    facts = [*_host(summary), *_corpus(summary), *_settings(summary)]
+    facts = [*_host(summary), *_corpus(summary), *_settings(summary), *_sensors(summary)]
     return section("method", "How it was measured", definitions(facts))
 
 
@@ -64,11 +65,16 @@ def _host(summary: Summary) -> list[tuple[str, str]]:
         return [("Devices", ", ".join(devices(list(summary.rows)))), *found]
     memory = f"{host.mem_bytes / GIB:.1f} GiB RAM"
     governor = f", governor {host.governor}" if host.governor else ""
+    swapped = f"{size(host.swap_used_bytes, (MIB, 'MiB'))} MiB of swap in use" if host.swap_used_bytes else ""
+    mode = f"mode {host.power_mode}" if host.power_mode else ""
+    supply = f"on {host.power_supply}" if host.power_supply else ""
     return [
         (
             "CPU",
             f"{host.cpu}, {host.arch}, {host.n_cores} cores, {host.n_threads} threads, {memory}{governor}",
         ),
+        ("Power", ", ".join(part for part in (mode, supply) if part)),
+        ("Swap", swapped),
         ("Features", ", ".join(host.features)),
         ("GPU", ", ".join(host.gpu)),
         ("System", f"{host.os}, kernel {host.kernel}, Python {host.python}"),
@@ -95,19 +101,32 @@ def _settings(summary: Summary) -> list[tuple[str, str]]:
         ))  # fmt: skip
     if bench:
         names = ", ".join(test.name for test in bench.tests)
+        window = f" and as many as last {bench.min_window_s:g} s" if bench.min_window_s else ""
         found.append((
             "Speed",
-            f"{names}, {bench.n_reps} repetitions, {_threads(bench.n_threads)}, n_batch {bench.n_batch}, "
+            f"{names}, {bench.n_reps} repetitions{window}, {_threads(bench.n_threads)}, n_batch {bench.n_batch}, "
             f"n_ubatch {bench.n_ubatch}, ngl {bench.n_gpu_layers}, fa {bench.flash_attn}, "
             f"ctk {bench.type_k}, ctv {bench.type_v}",
         ))  # fmt: skip
     return found
 
 
+def _sensors(summary: Summary) -> list[tuple[str, str]]:
+    """What was read, what reading cost, and whether the device could be seen to slow down."""
+    sources = [f"{plain(scope)} {', '.join(map(plain, names))}" for scope, names in energy.sources(summary).items()]
+    idle_s = summary.bench_settings.idle_s if summary.bench_settings else 0.0
+    idle = f"idle for {idle_s:g} s before and after" if idle_s and sources else ""
+    return [
+        ("Energy", "; ".join(part for part in (*sources, idle) if part)),
+        ("Sampling", condition.sampling(summary)),
+        ("Throttling", " ".join(condition.remarks(summary, ("none", "unknown")))),
+    ]
+
+
 def _threads(n_threads: int) -> str:
     return f"n_threads {n_threads}" if n_threads else "n_threads automatic"
 
 
-def terms() -> str:
+def terms(summary: Summary) -> str:
     """What the words of the report mean."""
-    return section("terms", "Terms", definitions(list(TERMS)))
+    return section("terms", "Terms", definitions(meanings(summary)))

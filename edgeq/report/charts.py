@@ -1,66 +1,105 @@
-"""Which plots a summary gives: quality against size, and speed against size for each test."""
+"""Which plots a summary gives: quality, speed and energy against size."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from edgeq.records import Estimate, Row, Summary
-from edgeq.report.figures import estimate, size, size_unit
+from edgeq.report import energy
+from edgeq.report.columns import rate, unit_of_sizes
+from edgeq.report.figures import Cell, approximate, estimate, size
 from edgeq.report.plot import Chart, Point
 from edgeq.report.rows import devices, family, labels, on_front, ordered, plain, speed_of, tests
+
+
+class _Value(NamedTuple):
+    """One model's value on the vertical axis, and how it is told."""
+
+    row: Row
+    y: float
+    error: float | None
+    told: str
+
+
+def _value(row: Row, measured: Estimate, quantity: str, unit: str) -> _Value:
+    return _Value(row, measured.value, measured.se, _told(quantity, estimate(measured), unit))
+
+
+def _told(quantity: str, cell: Cell, unit: str) -> str:
+    return f"{quantity} {cell.figure} {unit} {cell.word}".strip()
 
 
 def quality_chart(summary: Summary) -> Chart | None:
     """Mean KLD on a logarithmic axis, or PPL where no KLD was measured; ``None`` without either."""
     # The same file measured for quality on two devices is one point: quality belongs to the file.
     rows = list({row.sha256: row for row in reversed(ordered(summary)) if row.quality}.values())[::-1]
-    klds = [(row, row.quality.kld) for row in rows if row.quality and row.quality.kld]
-    ppls = [(row, row.quality.ppl) for row in rows if row.quality]
+    klds = [_value(row, row.quality.kld, "KLD", "nats") for row in rows if row.quality and row.quality.kld]
+    ppls = [_value(row, row.quality.ppl, "PPL", "") for row in rows if row.quality]
     if klds:
         y_title = "Mean KLD, nats (log scale, lower is better)"
-        return _chart(summary, "quality", "Quality against file size", y_title, klds, "KLD", "nats", True)
-    y_title = "Perplexity (lower is better)"
-    return _chart(summary, "quality", "Quality against file size", y_title, ppls, "PPL", "", False)
+        return _chart(summary, "quality", "Quality against file size", y_title, klds, log_y=True)
+    return _chart(summary, "quality", "Quality against file size", "Perplexity (lower is better)", ppls)
 
 
 def speed_charts(summary: Summary) -> list[Chart]:
     """One chart for each device and test, decode first: that is what a user waits for."""
     rows = ordered(summary)
-    found = devices(rows)
     charts: list[Chart] = []
-    for number, device in enumerate(found):
+    for number, device in enumerate(devices(rows)):
         for test in reversed(tests(rows)):
-            named = [(row, speed_of(row, test)) for row in rows if row.device == device]
-            speeds = [(row, speed.tps) for row, speed in named if speed]
-            where = f" on {plain(device)}" if len(found) > 1 else ""
+            values = []
+            for row in rows:
+                speed = speed_of(row, test)
+                if speed and row.device == device:
+                    error = None if speed.state else speed.tps.se
+                    values.append(_Value(row, speed.tps.value, error, _told(plain(test), rate(speed), "t/s")))
             what = "decode" if test.startswith("tg") else "prefill"
-            title = f"{plain(test)} ({what}){where}"
-            y_title = f"{title}, t/s"
-            name = f"speed-{number}-{len(charts)}"
-            title += " against file size"
-            chart = _chart(summary, name, title, y_title, speeds, plain(test), "t/s", False)
+            quantity, where = f"{plain(test)} ({what})", _where(summary, device)
+            name, title = f"speed-{number}-{len(charts)}", f"{quantity}{where} against file size"
+            chart = _chart(summary, name, title, f"{quantity}, t/s{where}", values)
             charts += [chart] if chart else []
     return charts
 
 
+def energy_charts(summary: Summary) -> list[Chart]:
+    """One chart for each device, test and headline scope, decode first; estimates never beside measurements."""
+    charts: list[Chart] = []
+    factor, unit = energy.unit(summary)
+    for device in devices(ordered(summary)):
+        where = _where(summary, device)
+        for test in reversed(energy.tests(summary)):
+            panels: dict[tuple[str, bool], list[_Value]] = {}
+            for row, found in energy.headlines(summary, test):
+                gross = found.gross_j_per_token
+                if gross and row.device == device:
+                    told = _told(plain(test), approximate(estimate(gross, factor), found.estimated), unit)
+                    error = None if gross.se is None else gross.se * factor
+                    value = _Value(row, gross.value * factor, error, f"{told} ({plain(found.scope)})")
+                    panels.setdefault((found.scope, found.estimated), []).append(value)
+            for (scope, estimated), values in panels.items():
+                quantity = f"{plain(test)} energy ({plain(scope)}{', estimated' if estimated else ''})"
+                name, title = f"energy-{len(charts)}", f"{quantity}{where} against file size"
+                chart = _chart(summary, name, title, f"{quantity}, {unit}{where}", values)
+                charts += [chart] if chart else []
+    return charts
+
+
+def _where(summary: Summary, device: str) -> str:
+    return f" on {plain(device)}" if len(devices(list(summary.rows))) > 1 else ""
+
+
 def _chart(
-    summary: Summary,
-    name: str,
-    title: str,
-    y_title: str,
-    measured: list[tuple[Row, Estimate]],
-    quantity: str,
-    unit: str,
-    log_y: bool,
+    summary: Summary, name: str, title: str, y_title: str, values: list[_Value], log_y: bool = False
 ) -> Chart | None:
-    scale = size_unit(max((row.n_bytes for row in summary.rows), default=0))
+    scale = unit_of_sizes(summary)
     names = labels(list(summary.rows))
     points = []
-    for row, value in measured:
-        if not math.isfinite(value.value):
+    for row, y, error, told in values:
+        if not math.isfinite(y):
             continue
         detail = [
-            f"{names[row.sha256, row.device]}: {quantity} {estimate(value)} {unit}".strip(),
+            f"{names[row.sha256, row.device]}: {told}",
             f"{size(row.n_bytes, scale)} {scale[1]}",
             f"{row.bpw:.2f} bpw",
         ]
@@ -70,8 +109,8 @@ def _chart(
         points.append(
             Point(
                 x=row.n_bytes / scale[0],
-                y=value.value,
-                error=value.se if value.se is not None and math.isfinite(value.se) else None,
+                y=y,
+                error=error if error is not None and math.isfinite(error) else None,
                 label=names[row.sha256, row.device],
                 detail=", ".join(detail),
                 family=family(row),

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from edgeq.records import Estimate
 
 NOT_MEASURED = "-"
+ABOUT = "≈"
+ESTIMATED = f"{ABOUT} marks an estimate: it comes from a model or an assumption, not from a measurement."
 MIB = 1024**2
 GIB = 1024**3
 
@@ -16,14 +18,23 @@ MOST_DECIMALS = 6
 
 
 class Cell(NamedTuple):
-    """What one table cell says. ``error`` is the standard error in the same unit, empty where none is."""
+    """What one table cell says. ``error`` is the standard error in the same unit, empty where none is.
+
+    ``word`` qualifies the figure: what was wrong with its repetitions, or the scope that it belongs to.
+    """
 
     text: str
     error: str = ""
     number: float | None = None
+    word: str = ""
+
+    @property
+    def figure(self) -> str:
+        """The number with its error."""
+        return f"{self.text} ±{self.error}" if self.error else self.text
 
     def __str__(self) -> str:
-        return f"{self.text} ±{self.error}" if self.error else self.text
+        return f"{self.figure} {self.word}" if self.word else self.figure
 
 
 EMPTY = Cell(NOT_MEASURED)
@@ -71,6 +82,28 @@ def estimate(measured: Estimate | None, factor: float = 1.0) -> Cell:
     kept = max(decimals + power, 0)
     scaled = [f"{fixed(part * 10.0**-power, kept)}e{power}" for part in (value, error)]
     return Cell(scaled[0], scaled[1], value)
+
+
+def number(value: float | None, digits: int = 3) -> Cell:
+    """A value without an error."""
+    return EMPTY if value is None else Cell(significant(value, digits), "", value)
+
+
+def approximate(cell: Cell, estimated: bool) -> Cell:
+    """``cell``, marked where what it says is a model's output and not a measurement."""
+    return cell._replace(text=f"{ABOUT}{cell.text}") if estimated and cell != EMPTY else cell
+
+
+def interval(ends: tuple[float, float] | None) -> Cell:
+    """A 95 % interval, rounded as a standard error of a quarter of its width would be."""
+    if ends is None:
+        return EMPTY
+    low, high = ends
+    quarter = (high - low) / 4
+    if not (math.isfinite(low) and math.isfinite(high)) or quarter <= 0:
+        return Cell(f"{significant(low)} to {significant(high)}", "", low)
+    decimals = min(error_decimals(quarter), MOST_DECIMALS)
+    return Cell(f"{fixed(low, decimals)} to {fixed(high, decimals)}", "", low)
 
 
 def percent(share: float | None) -> Cell:

@@ -18,6 +18,7 @@ LINE = 12.0
 MARK = 5.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 34.0, 44.0
 LONGEST_LABEL = 24
+TITLE_CHARACTER = 6.6  # mean width of one character of a 12.5 px sans-serif font, in SVG units
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,11 @@ class Layout:
 
 def shown_label(point: Point) -> str:
     """The label as drawn: long names are cut, the table has them whole."""
-    return point.label if len(point.label) <= LONGEST_LABEL else f"{point.label[: LONGEST_LABEL - 1]}…"
+    return _cut(point.label, LONGEST_LABEL)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def layout(chart: Chart, width: float, height: float) -> Layout:
@@ -135,7 +140,8 @@ def _path(line: Segment) -> str:
 
 def _axes(chart: Chart, where: Layout) -> list[str]:
     area = where.area
-    parts = [f'<text class="axis" x="4" y="14">{escape(chart.y_title)}</text>']
+    y_title = _cut(chart.y_title, int(where.width / TITLE_CHARACTER))
+    parts = [f'<text class="axis" x="4" y="14">{escape(y_title)}</text>']
     about = max(5, round((area.right - area.left) / 95))
     for tick in where.y.ticks():
         parts.append(_line("grid" if tick.text else "minor", Segment(area.left, tick.at, area.right, tick.at)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 
 from edgeq.records import Note, Row, Speed, Summary
 
@@ -38,8 +39,12 @@ def devices(rows: list[Row]) -> list[str]:
 
 def tests(rows: list[Row]) -> list[str]:
     """Names of the bench tests that any row has, prefill before decode."""
-    names = dict.fromkeys(speed.test for row in rows for speed in row.speeds)
-    return sorted(names, key=lambda name: not name.startswith("pp"))
+    return prefill_first(speed.test for row in rows for speed in row.speeds)
+
+
+def prefill_first(tests: Iterable[str]) -> list[str]:
+    """Each test once, prefill before decode."""
+    return sorted(dict.fromkeys(tests), key=lambda name: not name.startswith("pp"))
 
 
 def speed_of(row: Row, test: str) -> Speed | None:

@@ -6,7 +6,7 @@ SCRIPT = """
 function sortBy(table, column, down) {
   const key = (row) => {
     const cell = row.cells[column];
-    return "n" in cell.dataset ? Number(cell.dataset.n) : cell.tagName === "TH" || cell.className === "text"
+    return "n" in cell.dataset ? Number(cell.dataset.n) : cell.tagName === "TH" || cell.classList.contains("text")
       ? cell.textContent : null;
   };
   const rows = [...table.tBodies[0].rows].sort((a, b) => {

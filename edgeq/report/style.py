@@ -56,6 +56,7 @@ tbody tr:hover { background: var(--wash); }
 tr.reference > * { border-bottom-color: var(--rule); }
 .text, .name, thead th:first-child { text-align: left; }
 td.text { max-width: 16rem; overflow: hidden; text-overflow: ellipsis; }
+td.prose { white-space: normal; min-width: 18rem; max-width: 26rem; }
 thead th:first-child, th.name { padding-left: 0; position: sticky; left: 0; background: var(--paper); }
 th.name { font-weight: 400; max-width: 22rem; overflow: hidden; text-overflow: ellipsis; }
 tr.front th.name { font-weight: 650; }
@@ -67,6 +68,7 @@ th[aria-sort=ascending] button::after { content: "\\2191"; }
 th[aria-sort=descending] button::after { content: "\\2193"; }
 .se { color: var(--quiet); display: inline-block; text-align: left; padding-left: 0.3em; font-size: 0.92em; }
 
+.word { color: var(--warm); font-size: 0.92em; }
 .tag {
   font-weight: 400; font-size: 0.72rem; line-height: 1; color: var(--quiet);
   border: 1px solid var(--rule); border-radius: 3px;
@@ -112,6 +114,9 @@ fill: var(--ink);
 .f-float { --hue: var(--float); }
 .f-other { --hue: var(--other); }
 ul { padding: 0; margin: 0; list-style: none; }
+figure + .scroll { margin-top: 1.5rem; }
+.remarks { margin-top: 0.9rem; font-size: 0.92rem; }
+.remarks li { margin: 0 0 0.35rem; padding-left: 0.9rem; border-left: 3px solid var(--rule); }
 #notes li { margin: 0 0 0.6rem; padding-left: 0.9rem; border-left: 3px solid var(--warm); }
 .hint { color: var(--quiet); }
 #inside li {
@@ -134,6 +139,10 @@ dd { margin: 0; }
   background: var(--ink); color: var(--paper); font-size: 0.8rem; pointer-events: none;
 }
 #tip[hidden] { display: none; }
+/* A table with many columns may use the margin beside the text. */
+@media (min-width: 70rem) {
+  .scroll { width: fit-content; min-width: 100%; max-width: calc(50vw + 32rem); }
+}
 @media (max-width: 40rem) {
   main { padding: 1.5rem 1rem 3rem; }
   h1 { font-size: 1.5rem; }

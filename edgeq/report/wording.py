@@ -2,53 +2,18 @@
 
 from __future__ import annotations
 
-from edgeq.records import Corpus, Summary
-from edgeq.report.figures import count
-from edgeq.report.rows import devices, ordered, plain, tests
+from typing import Any
+
+from edgeq.records import Corpus, Row, Summary
+from edgeq.report import comparison, condition, cost, energy
+from edgeq.report.figures import ESTIMATED, count
+from edgeq.report.rows import devices, ordered, plain, sentence, tests
+from edgeq.report.subjects import listed, tests_of
+from edgeq.report.tables import Part
 
 FRONT = "On the front: no other file here is both smaller and closer to the reference."
 CUT = "Not shown at this width:"
-
-TERMS = (
-    (
-        "bpw",
-        "File bits per parameter: the size of the whole file, embeddings and metadata included, in "
-        "bits, divided by the number of parameters. Compare files by this, not by the name of their "
-        "type.",
-    ),
-    (
-        "On-label",
-        "Share of the parameters in weight matrices that really have the type that the file is named "
-        "after. The rest were given another type by design or because their shape did not fit.",
-    ),
-    (
-        "KLD",
-        "Kullback-Leibler divergence of the model's next-token distribution from the reference's, in "
-        "nats, over the whole vocabulary. Mean: over all scored tokens. p99.9: exceeded by one token in "
-        "a thousand. 0 is identical.",
-    ),
-    (
-        "Top-1",
-        "Top-1 agreement: share of scored tokens for which model and reference put the same token first.",
-    ),
-    (
-        "PPL",
-        "Perplexity on the text: the exponential of the mean negative log-likelihood of its tokens. It "
-        "depends on text, tokenizer and context, so only values from the same report can be compared.",
-    ),
-    ("RMS Δp", "Root mean square of the change in the probability of the true token against the reference."),
-    (
-        "pp, tg",
-        "Prefill and decode: tokens per second for reading a prompt of so many tokens (pp512) and for "
-        "generating so many, one at a time (tg128). @d says how many tokens were in the context before.",
-    ),
-    (
-        "RSS",
-        "Resident set size: the memory of the measured process that was in RAM, at its peak. Weights "
-        "that are mapped from the file count once they have been touched.",
-    ),
-    ("±", "One standard error. A value is rounded where its error begins."),
-)
+STATE = "A word behind a speed says what was wrong with its repetitions; such a speed has no standard error."
 
 
 def text_name(corpus: Corpus) -> str:
@@ -68,13 +33,51 @@ def lede(summary: Summary) -> str:
         what += f" of {names.pop()}"
     where = _devices(summary)
     engine = f" with llama.cpp {plain(summary.llama_commit)[:12]}" if summary.llama_commit else ""
-    return f"{what}, measured{where}{engine}; {_quality(summary)}; {_speed(summary)}."
+    parts = (_quality(summary), _speed(summary), _energy(summary))
+    return f"{what}, measured{where}{engine}; {'; '.join(part for part in parts if part)}."
+
+
+def legend(summary: Summary) -> list[str]:
+    """What the headline table's signs mean and what to bear in mind, only where it applies."""
+    stated = any(speed.state for row in summary.rows for speed in row.speeds)
+    estimated = any(found.energy.estimated for found in _headlines(summary))
+    found = [
+        *([STATE, *_states(summary)] if stated else []),
+        *([ESTIMATED] if estimated else []),
+        *([energy.MIXED] if energy.mixed(summary) else []),
+    ]
+    return found + condition.remarks(summary, condition.SLOWED)
+
+
+def _states(summary: Summary) -> list[str]:
+    """What was wrong with repetitions, where one word does not say all of it."""
+    found: dict[tuple[str, ...], list[tuple[str, Row]]] = {}
+    for row in ordered(summary):
+        for speed in row.speeds:
+            if len(speed.state) > 1:
+                found.setdefault(speed.state, []).append((speed.test, row))
+    return [sentence(f"{tests_of(summary, which)}: {', '.join(words)}") for words, which in found.items()]
+
+
+def parts(summary: Summary) -> list[Part[Any]]:
+    """What follows the headline table."""
+    return [part for part in (energy.part(summary), cost.part(summary), comparison.part(summary)) if part]
+
+
+def remarks(summary: Summary) -> list[str]:
+    """The legend, and for the forms that don't say how it was measured what could not be watched."""
+    sampled = [sentence(condition.sampling(summary))] if condition.sampling(summary) else []
+    return legend(summary) + condition.remarks(summary, ("unknown",)) + sampled
+
+
+def _headlines(summary: Summary) -> list[energy.Measured]:
+    return [found for test in energy.tests(summary) for found in energy.headlines(summary, test)]
 
 
 def _devices(summary: Summary) -> str:
     found = [plain(name) for name in devices(list(summary.rows)) if name]
     if len(found) > 1:
-        return f" on {', '.join(found[:-1])} and {found[-1]}"
+        return f" on {listed(found)}"
     if summary.host is None:
         return f" on {found[0]}" if found else ""
     threads = summary.host.n_threads
@@ -98,3 +101,9 @@ def _speed(summary: Summary) -> str:
     times = " to ".join(str(n) for n in dict.fromkeys((reps[0], reps[-1])))
     listed = ", ".join(plain(name) for name in names)
     return f"speed as {listed}, {times} repetition{'' if reps == [1] else 's'}"
+
+
+def _energy(summary: Summary) -> str:
+    found = [measured.energy for measured in _headlines(summary)]
+    scopes = dict.fromkeys(f"{plain(e.scope)}{' (estimated)' if e.estimated else ''}" for e in found)
+    return f"energy at scope{'s' if len(scopes) > 1 else ''} {listed(list(scopes))}" if scopes else ""

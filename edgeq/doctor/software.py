@@ -1,4 +1,4 @@
-"""Room: an examination of this machine. Nothing is changed."""
+"""What the main job needs: a compiler, the binding, room on the disk."""
 
 from __future__ import annotations
 
@@ -7,44 +7,24 @@ import os
 import shutil
 import sys
 
-import msgspec
-
 from edgeq import build, converter, device, plugins, sources, store
+from edgeq.doctor.finding import Finding
 from edgeq.errors import EdgeqError, MissingError
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at. ``needed``: without it the main job can't run."""
-
-    name: str
-    ok: bool
-    text: str
-    hint: str = ""
-    needed: bool = False
-
-
-def examine() -> list[Finding]:
-    """Look at the host, the compiler, the binding, the cache, the builds and the sensors."""
+def software() -> list[Finding]:
+    """The machine, the compiler, the binding, the cache, the builds and the converter."""
     host = device.host()
-    gib = 1 << 30
-    findings = [
-        Finding("machine", True, f"{host.cpu}, {host.n_cores} cores, {host.mem_bytes / gib:.1f} GiB, {host.os}"),
+    return [
+        Finding("machine", True, f"{host.cpu}, {host.n_cores} cores, {host.mem_bytes / 2**30:.1f} GiB, {host.os}"),
         Finding("features", True, " ".join(host.features) or "none known"),
         Finding("python", sys.version_info >= (3, 10), host.python, needed=True),
         *(_backend(name) for name in plugins.modules("backends")),
         _binding(),
         _cache(),
         *(Finding("build", True, f"{b.key} {b.backend}, llama.cpp {b.llama_commit[:9]}") for b in build.list_builds()),
-        *(_sensor(name) for name in plugins.modules("sensors")),
         _converter(),
     ]
-    if host.governor not in (None, "performance"):
-        findings.append(
-            Finding(
-                "governor", False, f"{host.governor}: clocks follow the load", "`performance` gives steadier speeds."
-            )
-        )
-    return findings
 
 
 def _backend(name: str) -> Finding:
@@ -83,14 +63,6 @@ def _cache() -> Finding:
     free = shutil.disk_usage(folder).free
     ok = free > 3e9  # a build takes about 1 GB while it is being made, its sources 0.3 GB
     return Finding("cache", ok, f"{folder}, {free / 1e9:.0f} GB free", "" if ok else "Free some space.", needed=True)
-
-
-def _sensor(name: str) -> Finding:
-    try:
-        sensor = plugins.module("sensors", name).probe(os.getpid())
-    except MissingError as e:
-        return Finding(name, False, e.text, e.hint)
-    return Finding(name, True, ", ".join(f"{c.name} ({c.quantity}, {c.scope})" for c in sensor.channels))
 
 
 def _converter() -> Finding:

@@ -1,4 +1,4 @@
-"""Statistics, pure: arrays in, estimates out."""
+"""Estimates of means, shares, quantiles and rates, with their standard errors."""
 
 from __future__ import annotations
 

@@ -1,0 +1,130 @@
+"""Room: records to a summary. Pure: no clock, no disk, no process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from edgeq import stats
+from edgeq.analyze.clocks import on_host_clock
+from edgeq.analyze.comparisons import comparisons
+from edgeq.analyze.energy import energies
+from edgeq.analyze.memory import memory
+from edgeq.analyze.notes import name_of, row_notes, warnings
+from edgeq.analyze.pmic import PmicFit, fit_pmic
+from edgeq.analyze.quality import front, quality
+from edgeq.analyze.recording import Recorded, recording
+from edgeq.analyze.speed import speeds
+from edgeq.records import BenchRecord, EvalRecord, Gguf, Row, Summary, Tariff
+
+__all__ = [
+    "PmicFit",
+    "Recorded",
+    "comparisons",
+    "energies",
+    "fit_pmic",
+    "front",
+    "memory",
+    "quality",
+    "recording",
+    "speeds",
+    "summarize",
+]
+
+
+def summarize(
+    benches: Sequence[BenchRecord],
+    evals: Sequence[EvalRecord],
+    models: Sequence[Gguf] = (),
+    tariff: Tariff | None = None,
+) -> Summary:
+    """One row per model and machine, with everything that the records say of it.
+
+    ``models`` adds rows for files that were made and not measured. Reference rows come from the evaluations. A
+    configuration that was measured several times gives one row, of the last time: what was repeated lies next to it.
+    """
+    benches = sorted(benches, key=lambda b: (-b.model.bpw, b.model.sha256, b.host.cpu, b.turn))
+    evals = sorted(evals, key=lambda e: (-e.model.bpw, e.model.sha256))
+    last = list({(b.model.sha256, b.host.cpu, b.build.key, b.settings.without_waiting): b for b in benches}.values())
+    by_sha = {m.sha256: m for m in (*models, *(b.model for b in benches), *(e.model for e in evals))}
+    reference = next((e.reference for e in evals), None)
+    scored = {e.model.sha256: e for e in evals}
+    rows = [
+        _row(model, bench, scored.get(sha256), reference, tariff)
+        for sha256, model in by_sha.items()
+        for bench in _of(sha256, last)
+    ]
+    rows.sort(key=lambda r: (not r.reference, -r.bpw, r.name))
+    first_bench, first_eval = next(iter(benches), None), next(iter(evals), None)
+    host = first_bench.host if first_bench else first_eval.host if first_eval else None
+    build = first_bench.build if first_bench else first_eval.build if first_eval else None
+    any_model = reference or next(iter(by_sha.values()), None)
+    return Summary(
+        title=any_model.name if any_model else "nothing measured",
+        host=host,
+        llama_commit=build.llama_commit if build else None,
+        corpus=first_eval.corpus if first_eval else (),
+        eval_settings=first_eval.settings if first_eval else None,
+        bench_settings=first_bench.settings if first_bench else None,
+        rows=tuple(rows),
+        warnings=tuple(warnings(rows, benches, evals, reference)),
+        front=front(rows),
+        tariff=tariff,
+        comparisons=comparisons(benches),
+    )
+
+
+def _of(sha256: str, benches: Sequence[BenchRecord]) -> list[BenchRecord] | list[None]:
+    return [b for b in benches if b.model.sha256 == sha256] or [None]
+
+
+def _row(
+    model: Gguf,
+    bench: BenchRecord | None,
+    evaluation: EvalRecord | None,
+    reference: Gguf | None,
+    tariff: Tariff | None,
+) -> Row:
+    host = bench.host if bench else evaluation.host if evaluation else None
+    row = Row(
+        name=name_of(model),
+        device=host.cpu if host else "",
+        sha256=model.sha256,
+        file_type=model.file_type,
+        bpw=model.bpw,
+        n_bytes=model.n_bytes,
+        on_label=model.on_label,
+        tensor_types={t: n / model.n_params for t, n in model.tensor_types.items()},
+        imatrix=model.imatrix_sha256 is not None,
+        reference=reference is not None and model.sha256 == reference.sha256,
+        quality=quality(evaluation) if evaluation else None,
+        notes=tuple(row_notes(model)),
+    )
+    return _measured(row, bench, tariff) if bench else row
+
+
+def _measured(row: Row, bench: BenchRecord, tariff: Tariff | None) -> Row:
+    """The row with all that its bench says."""
+    traces, notes = on_host_clock(bench)
+    load = next((p for p in bench.phases if p.kind == "load"), None)
+    timed = [p for p in bench.phases if p.kind in ("prefill", "decode")]
+    span_s = (bench.phases[-1].t1_ns - bench.phases[0].t0_ns) / 1e9
+    found_speeds = speeds(bench)
+    found_energies, said = energies(bench, traces)
+    found_memory = memory(bench, traces)
+    headlines = {e.test: e for e in found_energies if e.headline}
+    heat = [stats.samples(t)[1].max() for t in traces if t.channel.quantity == "temperature"]
+    return msgspec.structs.replace(
+        row,
+        speeds=found_speeds,
+        load_s=(load.t1_ns - load.t0_ns) / 1e9 if load else None,
+        rss_peak_bytes=bench.rss_peak_bytes,
+        notes=(*row.notes, *notes, *said),
+        energies=found_energies,
+        costs=tuple(stats.cost(s, headlines.get(s.test), tariff) for s in found_speeds) if tariff else (),
+        memory=found_memory,
+        throttling=stats.verdict(traces, timed) if timed else None,
+        temperature_max_c=float(max(heat)) if heat else None,
+        sampler_share=bench.sampler_cpu_s / span_s if bench.sampler_cpu_s is not None and span_s > 0 else None,
+    )

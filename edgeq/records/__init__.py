@@ -1,0 +1,78 @@
+"""The nouns: frozen records that the rooms hand over, and nothing else.
+
+Units are in the names (``_s _ns _j _w _bytes _tps``). ``None`` means *not measured* and is printed as ``-``.
+Arrays of many values are kept as little-endian bytes (``_f32``, ``_u8``, ``_i64``), which JSON carries as base64.
+"""
+
+from __future__ import annotations
+
+from edgeq.records.base import SCHEMA, Note, Record, Stored
+from edgeq.records.decide import (
+    Comparison,
+    Cost,
+    Energy,
+    Estimate,
+    Memory,
+    Quality,
+    Row,
+    Speed,
+    Summary,
+    Tariff,
+    Throttling,
+)
+from edgeq.records.measure import (
+    BenchRecord,
+    BenchSettings,
+    BenchTest,
+    Buffer,
+    Build,
+    EvalRecord,
+    EvalSettings,
+    Host,
+    Phase,
+    Profile,
+)
+from edgeq.records.plan import Plan, Run
+from edgeq.records.prepare import Corpus, Gguf, Imatrix, Recipe, Source
+from edgeq.records.sensing import Channel, Meter, PmicModel, Sampling, Scope, Trace
+
+__all__ = [
+    "SCHEMA",
+    "BenchRecord",
+    "BenchSettings",
+    "BenchTest",
+    "Buffer",
+    "Build",
+    "Channel",
+    "Comparison",
+    "Corpus",
+    "Cost",
+    "Energy",
+    "Estimate",
+    "EvalRecord",
+    "EvalSettings",
+    "Gguf",
+    "Host",
+    "Imatrix",
+    "Memory",
+    "Meter",
+    "Note",
+    "Phase",
+    "Plan",
+    "PmicModel",
+    "Profile",
+    "Quality",
+    "Recipe",
+    "Record",
+    "Row",
+    "Run",
+    "Sampling",
+    "Scope",
+    "Source",
+    "Speed",
+    "Stored",
+    "Summary",
+    "Tariff",
+    "Throttling",
+    "Trace",
+]

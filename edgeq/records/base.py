@@ -1,0 +1,30 @@
+"""What every record is, and the version of the format on disk."""
+
+from __future__ import annotations
+
+import msgspec
+
+# 1: first version.
+# 2: energy and its channels' errors, memory by kind, throttling, meters, idle phases, what sampling cost.
+SCHEMA = 2
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
+    """A fact that was written down once and is never changed."""
+
+
+class Note(Record, frozen=True):
+    """A warning that travels with the result it concerns."""
+
+    code: str
+    text: str
+    hint: str = ""
+
+
+class Stored(Record, frozen=True):
+    """How a record lies on disk: schema, kind, and the key of the inputs that it was made from."""
+
+    schema: int
+    kind: str
+    key: str
+    record: msgspec.Raw

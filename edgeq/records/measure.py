@@ -1,0 +1,193 @@
+"""Raw facts of a measurement: builds, devices, phases, evaluation values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from edgeq.records.base import Note, Record
+from edgeq.records.prepare import Corpus, Gguf
+from edgeq.records.sensing import Meter, PmicModel, Sampling, Trace
+
+
+class Build(Record, frozen=True):
+    """One compiled llama.cpp with our native programs beside it.
+
+    ``tools`` maps a role (quantize, perplexity, bench, native-bench ...) to a path, ``sha256`` to its hash.
+    """
+
+    key: str
+    backend: str
+    target: str
+    llama_commit: str
+    cmake_args: tuple[str, ...]
+    compiler: str
+    folder: str
+    tools: dict[str, str]
+    sha256: dict[str, str]
+    seconds: float
+
+    def tool(self, role: str) -> str:
+        """Path of the program that plays ``role``. Raises KeyError for a role that was not built."""
+        return self.tools[role]
+
+
+class Profile(Record, frozen=True):
+    """How to use one kind of device.
+
+    ``sensors``: files of the sensor shelf to read; ``None`` takes every one that answers. ``pmic``: the user's own
+    fit of a Raspberry Pi 5's power to its rails.
+    """
+
+    name: str
+    description: str = ""
+    backend: str = "cpu"
+    n_threads: int | None = None
+    n_gpu_layers: int = 0
+    sensors: tuple[str, ...] | None = None
+    meter: Meter | None = None
+    pmic: PmicModel | None = None
+
+
+class Host(Record, frozen=True):
+    """The machine at the time of measuring."""
+
+    cpu: str
+    arch: str
+    n_cores: int
+    n_threads: int
+    features: tuple[str, ...]
+    gpu: tuple[str, ...]
+    os: str
+    kernel: str
+    mem_bytes: int
+    governor: str | None
+    python: str
+    power_mode: str | None = None
+    power_supply: Literal["mains", "battery"] | None = None
+    swap_used_bytes: int | None = None
+
+
+class BenchTest(Record, frozen=True):
+    """One bench test, named as llama-bench prints it: pp512, tg128, tg128@d4096."""
+
+    n_prompt: int
+    n_gen: int
+    n_depth: int = 0
+
+    @property
+    def name(self) -> str:
+        """The test's name in the field's own spelling."""
+        base = f"pp{self.n_prompt}" if self.n_prompt else f"tg{self.n_gen}"
+        return f"{base}@d{self.n_depth}" if self.n_depth else base
+
+
+class Phase(Record, frozen=True):
+    """One stretch of time, stamped on CLOCK_MONOTONIC, after ``llama_synchronize`` where work is done.
+
+    ``idle``: before the program starts (``rep`` 0) and after it has ended (1). ``loaded``: idle with the model in
+    memory, before (0) and after (1) the tests. ``sync``: all cores busy, for aligning a meter that has its own clock.
+    ``token_ns`` are the times at which each decoded token was ready, relative to ``t0_ns``.
+    """
+
+    kind: Literal["idle", "load", "loaded", "sync", "warmup", "fill", "prefill", "decode"]
+    test: str | None
+    rep: int
+    n_tokens: int
+    t0_ns: int
+    t1_ns: int
+    token_ns: tuple[int, ...] | None = None
+
+
+class Buffer(Record, frozen=True):
+    """What llama.cpp allocated in one kind of memory, for one test's context."""
+
+    test: str
+    device: str
+    model_bytes: int
+    context_bytes: int
+    compute_bytes: int
+
+
+class BenchSettings(Record, frozen=True):
+    """What is run and how: names as in llama.cpp.
+
+    Each test is repeated ``n_reps`` times, and more often until its repetitions together last ``min_window_s``, which
+    is what the slowest power channel needs. ``idle_s``: length of each idle phase, 0 where no power is measured.
+    ``sync_s``: load bursts of 1 to 4 times this before and after, for a meter with its own clock; 0 for none.
+    """
+
+    tests: tuple[BenchTest, ...]
+    n_reps: int = 10
+    n_threads: int = 0
+    n_batch: int = 2048
+    n_ubatch: int = 512
+    n_gpu_layers: int = 0
+    flash_attn: Literal["auto", "on", "off"] = "auto"
+    type_k: str = "f16"
+    type_v: str = "f16"
+    idle_s: float = 0.0
+    min_window_s: float = 0.0
+    sync_s: float = 0.0
+
+    @property
+    def without_waiting(self) -> BenchSettings:
+        """What decides the speed: without the times that follow from which sensors there are."""
+        return msgspec.structs.replace(self, idle_s=0.0, min_window_s=0.0, sync_s=0.0)
+
+
+class BenchRecord(Record, frozen=True):
+    """Raw facts of one bench of one model. Everything derived is computed later.
+
+    ``turn``: 0 for the measurement itself; 1, 2 ... where the same configuration was measured again, as an anchor of a
+    series or in an interleaved comparison. ``model_mapped_peak_bytes``: resident pages of the model's own file.
+    """
+
+    model: Gguf
+    build: Build
+    profile: Profile
+    host: Host
+    settings: BenchSettings
+    phases: tuple[Phase, ...]
+    traces: tuple[Trace, ...]
+    buffers: tuple[Buffer, ...]
+    rss_peak_bytes: int | None
+    rss_after_load_bytes: int | None
+    missing: tuple[Note, ...] = ()
+    model_mapped_peak_bytes: int | None = None
+    sampling: tuple[Sampling, ...] = ()
+    sampler_cpu_s: float | None = None
+    turn: int = 0
+
+
+class EvalSettings(Record, frozen=True):
+    """Which tokens are scored: in each chunk of ``n_ctx`` tokens, those predicted from position ``first`` on."""
+
+    n_ctx: int = 512
+    n_chunks: int = 0
+    first: int = 256
+    n_threads: int = 0
+    n_ubatch: int = 512
+    flash_attn: Literal["auto", "on", "off"] = "auto"
+
+
+class EvalRecord(Record, frozen=True):
+    """Per-token values of one model against the reference, over ``n_tokens`` scored tokens in chunk order.
+
+    ``nll_f32``: -ln p of the true token. ``kld_f32``: KL(reference || model) in nats over the whole vocabulary.
+    ``same_top_u8``: 1 where both put the same token first. For the reference itself the last two are empty.
+    """
+
+    model: Gguf
+    reference: Gguf
+    build: Build
+    host: Host
+    corpus: tuple[Corpus, ...]
+    tokens_sha256: str
+    settings: EvalSettings
+    n_tokens: int
+    nll_f32: bytes
+    reference_nll_f32: bytes
+    kld_f32: bytes
+    same_top_u8: bytes

@@ -1,0 +1,1 @@
+"""Fake machines, built by code from recorded facts: one file per family of devices."""
