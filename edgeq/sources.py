@@ -60,6 +60,8 @@ def _unpack(archive: Path, top: Path) -> None:
     temporary = store.partial(top)
     shutil.rmtree(temporary, ignore_errors=True)
     with store.writing(top), tarfile.open(archive) as tar:
-        tar.extractall(temporary, filter="data")
+        # Debian 12's Python 3.11.2 has no filters yet; what is unpacked has the pinned hash.
+        tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+        tar.extractall(temporary)
         (temporary / top.name).rename(top)
     shutil.rmtree(temporary, ignore_errors=True)

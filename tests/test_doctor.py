@@ -73,9 +73,7 @@ def test_present_but_not_permitted_is_not_absent_and_names_the_fix(
     assert found["battery"].state == "absent"
 
 
-def test_bug_g_nvml_that_answers_without_a_reading_is_no_sensor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nvml_that_answers_without_a_reading_is_no_sensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status, said = examined(tmp_path, monkeypatch, nvidia.jetson_nvml, "--json")
     assert status == 4
     found = {s.name: s for s in msgspec.json.decode(said, type=Examination).sensors}

@@ -137,7 +137,7 @@ def test_another_unit_gives_the_same_in_that_unit(st_data, i: Instrument, scale:
     assert other.noise_j == pytest.approx(one.noise_j * scale, rel=1e-6, abs=1e-7 * scale)
 
 
-def test_h_a_plateau_of_repeated_values_is_not_thinned_to_its_ends() -> None:
+def test_a_plateau_of_repeated_values_is_not_thinned_to_its_ends() -> None:
     """10 W for 5 s and 50 W for 5 s are 300 J; the trapezoid over values that differ gives 150 J."""
     signal = steps((105.0,), (10, 50))
     for kind, late_s in (("average", 0.01), ("gauge", 0.01 + 0.1 / 2)):
@@ -216,7 +216,7 @@ def test_what_was_not_seen_spoils_only_the_windows_that_it_touches(kind, at: flo
             assert integrate(silent, w).missing.startswith("There was no reading for 0.")
 
 
-def test_i_a_failed_reading_is_neither_zero_nor_a_gap_worth_mentioning() -> None:
+def test_a_failed_reading_is_neither_zero_nor_a_gap_worth_mentioning() -> None:
     for kind in ("counter", "gauge", "average"):
         i = Instrument(kind, 0.01, update_s=0.01, window_s=0.01)
         t = np.delete(i.polled(0, 10), (300, 301, 500))

@@ -70,7 +70,7 @@ def test_a_gap_spoils_only_the_windows_that_it_touches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "garbage\n", "nan\n"])
-def test_bug_i_what_is_no_number_is_no_reading_and_never_a_zero(content: str, tmp_path: Path) -> None:
+def test_what_is_no_number_is_no_reading_and_never_a_zero(content: str, tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     x86.intel_client(machine)
     spoil(machine, "energy_uj", lambda t, true: content if IN_PREFILL <= t < IN_PREFILL + 20 else true)

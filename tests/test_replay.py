@@ -102,7 +102,7 @@ def test_replay_without_a_power_sensor_gives_speed_and_says_why_there_is_no_ener
     assert any(why in w.text for w in summary.warnings)
 
 
-def test_bug_p_a_battery_that_is_charged_in_the_middle_has_no_energy_there_and_says_why(tmp_path: Path) -> None:
+def test_a_battery_that_is_charged_in_the_middle_has_no_energy_there_and_says_why(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     x86.laptop_battery(machine, plugged_at_s=200.0)  # within the prefill
     (row,) = shown(replay.write(replay.bench(machine), tmp_path)).rows
@@ -111,7 +111,7 @@ def test_bug_p_a_battery_that_is_charged_in_the_middle_has_no_energy_there_and_s
     assert prefill.missing
 
 
-def test_bug_o_an_apu_seen_by_two_sensors_is_not_added_up(tmp_path: Path) -> None:
+def test_an_apu_seen_by_two_sensors_is_not_added_up(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     x86.amd_apu(machine)
     (row,) = shown(replay.write(replay.bench(machine), tmp_path)).rows

@@ -47,7 +47,7 @@ def test_a_counter_that_an_apple_chip_lacks_is_no_zero(machine: Machine) -> None
     assert "ane" not in {c.name for c in apple.probe(machine.access(platform="darwin")).channels}
 
 
-def test_i_ioreport_failing_is_no_zero(machine: Machine) -> None:
+def test_ioreport_failing_is_no_zero(machine: Machine) -> None:
     fake = mac.apple_silicon(machine)
     sensor = apple.probe(machine.access(platform="darwin"))
     fake.fault = "Failed to create IOReport subscription."
@@ -80,7 +80,7 @@ def test_windows_counters_are_picowatt_hours(machine: Machine) -> None:
     assert used["GPU rail"] == pytest.approx(3.0 * (DECODE_S - PREFILL_S), rel=1e-6)
 
 
-def test_c_dies_that_mirror_one_counter_are_counted_once(machine: Machine) -> None:
+def test_dies_that_mirror_one_counter_are_counted_once(machine: Machine) -> None:
     fake = pc.windows(machine)
     sensor = emi.probe(machine.access(platform="win32"))
     assert [(c.name, c.scope) for c in sensor.channels if c.summand] == [("RAPL_Package0_PKG", "package")]
@@ -120,7 +120,7 @@ def test_windows_counters_say_when_they_were_true(machine: Machine) -> None:
         assert sample.value == pytest.approx(pc.BEFORE_J + energy(true_s, pc.PACKAGE_WATTS), abs=0.1)
 
 
-def test_i_a_dead_meter_is_no_zero(machine: Machine) -> None:
+def test_a_dead_meter_is_no_zero(machine: Machine) -> None:
     fake = pc.windows(machine)
     sensor = emi.probe(machine.access(platform="win32"))
     fake.is_dead = True

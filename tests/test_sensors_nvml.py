@@ -168,7 +168,7 @@ def test_grace_hopper_power_of_the_module_is_not_called_the_gpus(machine: Machin
     assert values(sensor)["gpu_power"] == nvidia.MODULE_WATTS["decode"]
 
 
-def test_g_nvml_starts_on_a_jetson_and_supports_nothing(machine: Machine) -> None:
+def test_nvml_starts_on_a_jetson_and_supports_nothing(machine: Machine) -> None:
     fake = nvidia.jetson_nvml(machine)
     with pytest.raises(MissingError, match="gives no reading") as e:
         nvml.probe(machine.access())
@@ -189,7 +189,7 @@ def test_a_field_is_not_read_where_its_own_return_code_is_an_error(machine: Mach
     assert "gpu_power" not in values(sensor)
 
 
-def test_i_a_reading_that_fails_is_no_zero(machine: Machine) -> None:
+def test_a_reading_that_fails_is_no_zero(machine: Machine) -> None:
     fake = nvidia.datacenter(machine)
     sensor = nvml.probe(machine.access())
     recorder = Recorder({"nvml": sensor}, machine.access())
