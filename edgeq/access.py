@@ -15,7 +15,8 @@ from edgeq.records import Profile
 
 
 def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
+    # A sensor file is read whole and once: a buffer would only cost time.
+    return path.open("rb", buffering=0)
 
 
 def _suspended_ns() -> int:

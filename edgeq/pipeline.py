@@ -87,9 +87,10 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                 on_progress=lambda name, share: update(share, name),
             )
         models = (source, *files)
-        with steps("bench") as update, instruments.opened(Access(profile=profile)) as found:
+        access = Access(profile=profile)
+        with steps("bench") as update, instruments.opened(access) as found:
             measured = bench.settings(profile, plan.tests, n_reps=plan.n_reps, n_threads=plan.n_threads, found=found)
-            bench_all = bench.Bench(built, Access(profile=profile), found, measured, folder.records)
+            bench_all = bench.Bench(built, access, found, measured, folder.records)
             benches = bench.series(bench_all, models, bench.updates(update, bench.n_measurements(len(models))))
         evals: tuple[EvalRecord, ...] = ()
         if evaluated:

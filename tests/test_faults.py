@@ -11,7 +11,7 @@ import pytest
 from edgeq import analyze
 from edgeq.records import Energy, Row
 from tests import replay
-from tests.sysroots import jetson, x86
+from tests.sysroots import jetson, memory, x86
 from tests.sysroots.machine import DECODE_S, PREFILL_S, Machine
 
 IN_PREFILL = PREFILL_S + 60.0
@@ -95,10 +95,13 @@ def test_a_counter_that_was_reset_is_no_wrap(tmp_path: Path) -> None:
 def test_a_suspend_spoils_the_window_that_it_is_in(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     jetson.orin_nano(machine)
+    memory.bare(machine)
     slept = lambda: 10**12 if machine.t_s >= IN_PREFILL else 0  # noqa: E731
     row = measured(machine, suspended=slept)
     assert headline(row, "pp512").gross_j_per_token is None
     assert "suspended" in headline(row, "pp512").missing
+    assert row.memory and row.memory.available_drop_bytes is not None
+    assert row.temperature_max_c == pytest.approx(63.6, abs=0.1)
     assert headline(row, "tg128").gross_j_per_token
 
 

@@ -114,7 +114,7 @@ def _measured(row: Row, bench: BenchRecord, tariff: Tariff | None) -> Row:
     found_energies, said = energies(bench, traces)
     found_memory = memory(bench, traces)
     headlines = {e.test: e for e in found_energies if e.headline}
-    heat = [stats.samples(t)[1].max() for t in traces if t.channel.quantity == "temperature"]
+    heat = [float(v.max()) for t in traces if t.channel.quantity == "temperature" and len(v := stats.known(t)[1])]
     return msgspec.structs.replace(
         row,
         speeds=found_speeds,
@@ -125,6 +125,6 @@ def _measured(row: Row, bench: BenchRecord, tariff: Tariff | None) -> Row:
         costs=tuple(stats.cost(s, headlines.get(s.test), tariff) for s in found_speeds) if tariff else (),
         memory=found_memory,
         throttling=stats.verdict(traces, timed) if timed else None,
-        temperature_max_c=float(max(heat)) if heat else None,
+        temperature_max_c=max(heat, default=None),
         sampler_share=bench.sampler_cpu_s / span_s if bench.sampler_cpu_s is not None and span_s > 0 else None,
     )

@@ -40,7 +40,7 @@ def _strongest(powers: Iterable[Trace]) -> Trace:
     """The one that grows or varies the most, summands first."""
 
     def strength(t: Trace) -> tuple[bool, float]:
-        values = stats.samples(t)[1]
-        return t.channel.summand, float(values.max() - values.min())
+        values = stats.known(t)[1]
+        return t.channel.summand, float(values.max() - values.min()) if len(values) else 0.0
 
     return max(powers, key=strength)

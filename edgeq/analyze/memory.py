@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from edgeq import stats
 from edgeq.records import BenchRecord, Memory, Trace
 
@@ -29,15 +27,15 @@ def memory(record: BenchRecord, traces: Sequence[Trace]) -> Memory:
 
 def _peak(traces: Sequence[Trace], name: str) -> int | None:
     """The highest sum of all channels of this name (several GPUs) is at most the sum of their peaks."""
-    found = [stats.samples(t)[1] for t in _named(traces, name)]
-    return sum(int(np.nanmax(v)) for v in found) if found else None
+    peaks = [int(v.max()) for t in _named(traces, name) if len(v := stats.known(t)[1])]
+    return sum(peaks) if peaks else None
 
 
 def _drop(record: BenchRecord, traces: Sequence[Trace]) -> int | None:
     load = next((p for p in record.phases if p.kind == "load"), None)
     for trace in _named(traces, "available") if load else ():
         assert load is not None
-        t_ns, values = stats.samples(trace)
+        t_ns, values = stats.known(trace)
         before, after = values[t_ns <= load.t0_ns], values[t_ns > load.t0_ns]
         if len(before) and len(after):
             return max(0, int(before[-1] - after.min()))

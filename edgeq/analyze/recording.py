@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
 from edgeq import stats
 from edgeq.analyze.energy import views
@@ -50,7 +49,7 @@ def _recorded(traces: Sequence[Trace], name: str, scope: str, estimated: bool) -
         reading = stats.total([stats.integrate(t, [Window(int(t0), int(t1))]) for t in traces])
         mean = None if reading.joules is None or not seconds else reading.joules / seconds
         return Recorded(*fixed, mean, reading.max_w, reading.joules, reading.missing)
-    values = samples[0][1][~np.isnan(samples[0][1])]
+    values = stats.known(traces[0])[1]
     if channel.kind == "counter":
         return Recorded(*fixed, None, float(values[-1] - values[0]) if len(values) else None, None, "")
     return Recorded(

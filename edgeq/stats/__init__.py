@@ -21,7 +21,7 @@ from edgeq.stats.phases import PhaseEnergy, phase_energy
 from edgeq.stats.rates import changed, timed, timed_s
 from edgeq.stats.ratio import Ratio, interleaved_ratio
 from edgeq.stats.repetitions import repetitions
-from edgeq.stats.samples import samples
+from edgeq.stats.samples import known, samples
 from edgeq.stats.sources import WIDTH, Source, beside, sources
 from edgeq.stats.throttling import verdict
 from edgeq.stats.traces import Window
@@ -40,6 +40,7 @@ __all__ = [
     "cost",
     "integrate",
     "interleaved_ratio",
+    "known",
     "mean",
     "perplexity",
     "perplexity_ratio",
