@@ -57,13 +57,12 @@ def opened(access: Access) -> Iterator[Instruments]:
     """Probe the profile's sensors, or all of the shelf, and close them at the end."""
     found = Instruments()
     names = access.profile.sensors
-    try:
+    with contextlib.ExitStack() as stack:
         for name in plugins.modules("sensors") if names is None else names:
             probe_into(found, name, access)
+            if name in found.sensors:
+                stack.callback(found.sensors[name].close)
         yield found
-    finally:
-        for sensor in found.sensors.values():
-            sensor.close()
 
 
 def probe_into(found: Instruments, name: str, access: Access) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
+import statistics
 import threading
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from edgeq.access import Access
@@ -40,6 +42,7 @@ class _Log:
         self.n_faults = 0
         self.fault = ""
         self.read_ns = 0
+        self.last_ns: deque[int] = deque(maxlen=5)
         self.due_ns = 0
 
     def append(self, channel: int, t_ns: int, value: float) -> None:
@@ -110,6 +113,13 @@ class Recorder:
             for log in self._logs:
                 log.sensor.follow(pid)
 
+    def leave(self) -> None:
+        """The measured process has ended; its last values are taken first."""
+        self.sample(everything=True)
+        with self._turn:
+            for log in self._logs:
+                log.sensor.leave()
+
     def channels(self) -> tuple[Channel, ...]:
         """All channels of all sensors."""
         return tuple(c for log in self._logs for c in log.sensor.channels)
@@ -149,9 +159,11 @@ class Recorder:
         after = self._access.clock()
         log.n_reads += 1
         log.read_ns += after - before
+        log.last_ns.append(after - before)
         for channel, value, t_ns in samples:
             log.append(channel, (before + after) // 2 if t_ns is None else t_ns, value)
-        period_s = max(log.period_s, (after - before) / 1e9 / _DUTY)
+        # The median: on a busy machine this thread is put aside in the middle of a reading now and then.
+        period_s = max(log.period_s, statistics.median(log.last_ns) / 1e9 / _DUTY)
         log.due_ns = after + int(period_s * 1e9 * self._random.uniform(1 - _JITTER, 1 + _JITTER))
 
     def _void(self) -> None:
@@ -168,13 +180,19 @@ class Recorder:
     def _loop(self, on_tick: Callable[[], None]) -> None:
         # CPU time, not wall time: a read that waits for a bus costs the measured program nothing.
         started = time.thread_time()
+        try:
+            self._until_stopped(on_tick)
+        finally:
+            self.cpu_s += time.thread_time() - started
+
+    def _until_stopped(self, on_tick: Callable[[], None]) -> None:
         next_tick = 0
         while not self._stop.is_set():
             self.sample()
             now = self._access.clock()
             if now >= next_tick:
-                on_tick()
+                with contextlib.suppress(Exception):  # a broken terminal does not end the sampling
+                    on_tick()
                 next_tick = now + _TICK_NS
             due = min([log.due_ns for log in self._logs if not (self._quiet and log.sensor.wakes)] or [next_tick])
             time.sleep(min(max(_REST_S, (min(due, next_tick) - now) / 1e9), _LONGEST_REST_S))
-        self.cpu_s += time.thread_time() - started

@@ -205,7 +205,9 @@ def _open(path: Path) -> Stored:
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
     except (msgspec.DecodeError, OSError, EOFError, zlib.error) as e:
-        raise InputError(f"{path} is damaged: {e}.", "Delete it and run the command that made it again.") from None
+        raise InputError(
+            f"{path} is no record of edgeq, or damaged: {e}.", "Run the command again that made it."
+        ) from None
     if stored.schema > SCHEMA:
         raise InputError(f"{path} was written by a newer edgeq (schema {stored.schema}).", "Update edgeq.")
     return stored

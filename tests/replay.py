@@ -33,7 +33,8 @@ def bench(machine: Machine, *, profile: Profile | None = None, turn: int = 0, **
             until(IDLE_S)
         until(DONE_S)
         with recorder.idle():
-            until(END_S + found.settle_s)
+            until(END_S)
+        until(END_S + found.settle_s)
         return BenchRecord(
             model=Gguf("m.gguf", "m", 10**9, "llama", "fake", 10**9, 16, "Q4_K_M", 4.85, {"Q4_K": 10**9}, 1.0),
             build=Build("k", "cpu", "aarch64-linux-gnu", "c", (), "gcc", "/b", {}, {}, 1.0),

@@ -82,6 +82,30 @@ def test_a_slow_bus_takes_at_most_a_twentieth_of_the_time(tmp_path: Path) -> Non
     assert 0.03 < cost.read_s / 60 < 0.06
 
 
+def test_one_late_reading_silences_nobody(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    fake = Fake(machine)
+    recorder = Recorder({"fake": fake}, machine.access(), period_s=0.02)
+    run(recorder, machine, 1.0, step_s=0.001)
+    fake.read_s = 0.1  # the thread was put aside in the middle of it
+    recorder.sample(everything=True)
+    fake.read_s = 0.0
+    run(recorder, machine, 2.0, step_s=0.001)
+    assert max(np.diff(fake.at)) < 0.15
+
+
+def test_a_broken_terminal_does_not_end_the_sampling(tmp_path: Path) -> None:
+    def broken() -> None:
+        raise BrokenPipeError
+
+    machine = Machine(tmp_path)
+    fake = Fake(machine)
+    recorder = Recorder({"fake": fake}, machine.access(clock=time.monotonic_ns), period_s=0.01)
+    with recorder.running(broken):
+        time.sleep(0.3)
+    assert len(fake.at) > 10
+
+
 def test_idle_reads_a_sensor_that_wakes_the_device_at_its_edges_only(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     waking, other = Fake(machine, wakes=True), Fake(machine)

@@ -26,13 +26,16 @@ def values(sensor: Sensor) -> dict[str, float]:
 
 
 def peaks(sensor: Sensor, machine: Machine) -> list[float]:
-    """The channel's values of a whole bench, with the process followed from its start on."""
+    """The channel's values of a whole bench: none before the process was there."""
     found = []
     for t_s in np.arange(0.0, END_S, 5.0):
         machine.t_s = float(t_s)
         if t_s == IDLE_S:
             sensor.follow(memory.PID)
-        found.append(values(sensor)["cgroup_peak"])
+        if t_s < IDLE_S:
+            assert "cgroup_peak" not in values(sensor)
+        else:
+            found.append(values(sensor)["cgroup_peak"])
     return found
 
 
@@ -102,6 +105,17 @@ def test_a_peak_from_before_the_measurement_is_not_the_models(
     assert max(peaks(sensor, machine)) == memory.group_bytes(BUSY_S)
 
 
+def test_the_peak_of_one_process_is_not_given_for_the_next(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    memory.v2(machine)
+    sensor = system_memory.probe(machine.access())
+    first = max(peaks(sensor, machine))
+    sensor.leave()
+    assert "cgroup_peak" not in values(sensor)
+    sensor.follow(memory.PID)
+    assert values(sensor)["cgroup_peak"] < first
+
+
 def test_a_kernel_without_memory_peak_gives_the_highest_sample_and_says_so(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     memory.v2(machine, keeps_peak=False)
@@ -124,6 +138,7 @@ def test_a_group_that_is_gone_leaves_the_rest(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     memory.v2(machine)
     sensor = system_memory.probe(machine.access())
+    sensor.follow(memory.PID)
     machine.deny(f"sys/fs/cgroup{memory.SCOPE}/memory.current")
     assert set(values(sensor)) == {"available"}
 
@@ -132,6 +147,7 @@ def test_memory_of_a_jetsons_gpu_is_never_added_to_memory_in_use(tmp_path: Path)
     machine = Machine(tmp_path)
     memory.jetson(machine)
     sensor = system_memory.probe(machine.access())
+    sensor.follow(memory.PID)
     assert values(sensor)["nvmap_used"] == 512000 * 1024
     assert list(values(sensor)) == [c.name for c in sensor.channels]
     assert not any(c.summand for c in sensor.channels)

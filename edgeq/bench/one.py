@@ -80,6 +80,7 @@ class _Run:
                 on_event=self._event,
                 on_start=self._follow,
             )
+            self._recorder.leave()
             self._idle(1)
         if not any(p.kind in _TIMED for p in self._phases):
             raise ToolError(f"The bench of {self._model.path} ended without a single measurement.")
@@ -114,7 +115,7 @@ class _Run:
             t0_ns = access.clock()
             access.sleep(idle_s)
             self._phases.append(Phase("idle", None, rep, 0, t0_ns, access.clock()))
-            access.sleep(self._bench.found.settle_s if rep else 0.0)
+        access.sleep(self._bench.found.settle_s if rep else 0.0)
 
     def _follow(self, guard_pid: int) -> None:
         pid = device.child_pid(guard_pid)

@@ -42,6 +42,8 @@ def settings(
     Without ``found`` nothing is waited for: speed and memory alone need no idle phases.
     """
     backend = plugins.module("backends", profile.backend)
+    if found and profile.meter and (error := found.denied.get("meter") or found.absent.get("meter")):
+        raise error  # whoever describes a meter does not want an hour of measuring without it
     sensors = found.sensors.values() if found else ()
     power = [(c, s.period_s or PERIOD_S) for s in sensors for c in s.channels if c.quantity in ("energy", "power")]
     needed = max((w for c, poll_s in power if (w := stats.window_needed_s(c, poll_s)) <= _LONGEST_S), default=0.0)

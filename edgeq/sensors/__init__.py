@@ -41,5 +41,8 @@ class Sensor:
     def follow(self, pid: int) -> None:
         """The measured process has started: what looks at one process looks at this one from now on."""
 
+    def leave(self) -> None:
+        """The measured process has ended: what looks at one process gives nothing until the next one."""
+
     def close(self) -> None:
         """Let go of files, threads and processes."""

@@ -133,7 +133,7 @@ class Http(Transport):
         except urllib.error.HTTPError as e:
             kind = PermissionError if e.code in (401, 403) else OSError
             self.trouble = kind(f"it answers with {e.code} {e.reason}")
-        except (OSError, http.client.HTTPException) as e:
+        except (OSError, ValueError, http.client.HTTPException) as e:
             self.trouble = OSError(f"it does not answer ({getattr(e, 'reason', None) or e or type(e).__name__})")
         else:
             self.trouble = None
@@ -146,14 +146,15 @@ class Mqtt(Transport):
     def __init__(self, meter: Meter, access: Access) -> None:
         try:
             mqtt = access.load("paho.mqtt.client")
-        except ImportError:
+            client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        except (ImportError, AttributeError):
             raise MissingError(
-                "A meter over MQTT needs paho-mqtt, which is not installed.", "Install it: pip install 'edgeq[mqtt]'."
+                "A meter over MQTT needs paho-mqtt 2, which is not installed.", "Install it: pip install 'edgeq[mqtt]'."
             ) from None
         self._clock = access.clock
         self._topic = meter.topic
         self._came: deque[Arrival] = deque()
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self._client = client
         self._client.connect_timeout = _TIMEOUT_S
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect

@@ -49,12 +49,14 @@ class Device:
             self.capability = None
 
     def call(self, function: str, *args: Any) -> Any:
-        """What NVML answers. Raises PermissionError, or OSError with NVML's own words."""
+        """What NVML answers. Raises PermissionError, FileNotFoundError, or OSError with NVML's own words."""
         if not hasattr(self.nvml, function):
             raise OSError(f"NVML: this nvidia-ml-py has no {function}")
         try:
             return getattr(self.nvml, function)(self._handle, *args)
         except self.nvml.NVMLError as e:
+            if e.value == self.nvml.NVML_ERROR_NOT_FOUND:
+                raise FileNotFoundError(f"NVML: {e} ({function})") from None
             kind = PermissionError if e.value == self.nvml.NVML_ERROR_NO_PERMISSION else OSError
             raise kind(f"NVML: {e} ({function})") from None
 

@@ -60,8 +60,10 @@ def _buffered(device: Device, *, summand: bool) -> Reading:
         stamp = device.fields(field)[0]
         if stamp is not None and stamp.t_ns > 0:
             clock.follow(stamp.t_ns, device.access.clock())
-        # Nothing new is an error to NVML, and gives nothing here.
-        _, samples = device.call("nvmlDeviceGetSamples", device.nvml.NVML_TOTAL_POWER_SAMPLES, last)
+        try:
+            _, samples = device.call("nvmlDeviceGetSamples", device.nvml.NVML_TOTAL_POWER_SAMPLES, last)
+        except FileNotFoundError:
+            return []  # nothing new is an error to NVML
         new = [s for s in samples if s.timeStamp > last]
         last = max((s.timeStamp for s in new), default=last)
         return [

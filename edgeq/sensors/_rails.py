@@ -46,16 +46,17 @@ _TOTALS = (
 )
 
 
-def summands(names: Iterable[str]) -> dict[str, Scope]:
+def summands(names: Iterable[str], silent: Iterable[str] = ()) -> dict[str, Scope]:
     """Scope of each rail that counts into a total; a rail that is not in the answer stands for itself alone.
 
-    A label that occurs twice says nothing and counts into none.
+    A label that occurs twice says nothing and counts into none. ``silent``: rails that are there and give no value now.
     """
     known = {name for name, n in Counter(names).items() if n == 1}
     upper = {name.upper(): name for name in known}
+    present = {*upper, *(name.upper() for name in silent)}
     found: dict[str, Scope] = {}
     for total in _TOTALS:
-        fits = total.rails <= upper.keys() and (not total.beside or total.beside & upper.keys())
+        fits = total.rails <= upper.keys() and (not total.beside or total.beside & present)
         free = total.scope not in found.values() and not total.rails & found.keys()
         if fits and free:
             found |= dict.fromkeys(total.rails, total.scope)

@@ -30,7 +30,7 @@ class _Domain(NamedTuple):
 _DOMAINS = {
     "package": _Domain("package", True, "the whole processor, without its voltage regulators"),
     "dram": _Domain("package", True, "the memory modules, which the package leaves out"),
-    "core": _Domain("rail", False, "the cores, within the package"),
+    "core": _Domain("rail", False, "the cores (on AMD one of them), within the package"),
     "uncore": _Domain("rail", False, "mostly the graphics, within the package"),
     "psys": _Domain("board", True, "the platform, package included, as far as the maker has wired it"),
 }

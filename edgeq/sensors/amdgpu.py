@@ -68,14 +68,15 @@ class Amdgpu(Sensor):
     def read(self) -> list[Sample]:
         """What can be read: a card that is asleep gives nothing. Raises OSError or ValueError where none can."""
         samples = []
-        fault: OSError | None = None
+        fault: OSError | ValueError | None = None
         for i, source in enumerate(self._sources):
             try:
                 samples.append(Sample(i, self._access.number(source.path) * source.factor - source.before))
-            except OSError as e:
+            except (OSError, ValueError) as e:
                 fault = e
         if fault is not None and not samples:
             raise fault
+        self.trouble = str(fault or "")
         return samples
 
 

@@ -56,15 +56,15 @@ def probe(access: Access) -> AppleSilicon:
         raise MissingError("This is no Mac.", "Apple Silicon's energy counters are read on macOS only.")
     try:
         sensor = AppleSilicon(access.load("zeus_apple_silicon").AppleEnergyMonitor())
-    except ImportError:
+    except (ImportError, AttributeError):
         raise MissingError(
             "Apple Silicon's energy counters can be read with zeus-apple-silicon.", "pip install 'edgeq[apple]'"
         ) from None
     except RuntimeError as e:
         raise MissingError(f"macOS gives no energy counters: {e}.", "Macs with an Intel processor have none.") from None
-    if not sensor.read():
+    if not any(sample.value > 0 for sample in sensor.read()):
         raise MissingError(
-            "This chip's energy counters have names that zeus-apple-silicon does not know.",
+            "zeus-apple-silicon finds no energy counter of this chip that has counted anything.",
             "pip install --upgrade zeus-apple-silicon",
         )
     return sensor

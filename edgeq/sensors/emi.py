@@ -70,6 +70,7 @@ class EnergyMeters(Sensor):
                 samples.append(Sample(ours, energy_pwh * _J_PER_PWH, clock.host_ns(ticks * _NS_PER_TICK)))
         if fault is not None and not samples:
             raise fault
+        self.trouble = str(fault or "")
         return samples
 
     def close(self) -> None:
@@ -179,8 +180,12 @@ def _unpack(layout: str, answer: bytes) -> tuple[int, ...]:
 
 
 def _mirrored(name: str, energy_pwh: int, seen: dict[str, int]) -> bool:
-    """Whether this counter was already seen: each die of a processor may show that of the whole socket."""
-    return name in seen or any(abs(energy_pwh - energy) <= 1e-6 * energy for energy in seen.values())
+    """Whether this counter was already seen: each die of a processor may show that of the whole socket.
+
+    Between two looks some milliseconds apart, a counter grows by less than a joule.
+    """
+    alike = [energy for other, energy in seen.items() if other.rpartition("_")[2] == name.rpartition("_")[2]]
+    return name in seen or any(abs(energy_pwh - e) <= max(1e-6 * e, 1 / _J_PER_PWH) for e in alike)
 
 
 def _channel(name: str) -> Channel:

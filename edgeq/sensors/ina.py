@@ -54,19 +54,19 @@ def probe(access: Access) -> Ina:
     """
     alive: list[Rail] = []
     silent: list[Rail] = []
-    denied: list[Path] = []
+    denied: list[Rail] = []
     for rail in rails(access):
         try:
             rail.power.value(access)
             alive.append(rail)
         except PermissionError:
-            denied.append(rail.power.files[-1])
+            denied.append(rail)
         except (OSError, ValueError):
             silent.append(rail)
     if not alive:
-        raise _nothing(access, denied, silent)
+        raise _nothing(access, [rail.power.files[-1] for rail in denied], silent)
     # A sum that lacks one of its rails is too small, so only rails that answer now can be summands.
-    scopes = summands(rail.name for rail in alive)
+    scopes = summands((rail.name for rail in alive), (rail.name for rail in (*silent, *denied)))
     found = [(rail, scopes.get(rail.name)) for rail in alive] + [(rail, None) for rail in silent]
     parts = [
         (_channel(access, rail, register, scope), register)

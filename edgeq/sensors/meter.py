@@ -132,7 +132,7 @@ def probe(access: Access) -> ExternalMeter:
     source = f"{kind} {_address(meter, kind)}"
     try:
         transport = TRANSPORTS[kind](meter, access)
-    except OSError as e:
+    except (OSError, ValueError) as e:  # a host or a path that can't be one is a ValueError
         raise _absent(meter, kind, source, e) from None
     sensor = ExternalMeter(meter, access, transport)
     try:
@@ -145,7 +145,7 @@ def probe(access: Access) -> ExternalMeter:
     return sensor
 
 
-def _absent(meter: Meter, kind: str, source: str, error: OSError, why: str = "") -> MissingError:
+def _absent(meter: Meter, kind: str, source: str, error: Exception, why: str = "") -> MissingError:
     text = f"The meter {meter.name!r} ({source}) gives nothing: {why or error}."
     if isinstance(error, PermissionError):
         return DeniedError(text, _DENIED_HINT[kind])

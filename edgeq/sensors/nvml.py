@@ -47,6 +47,7 @@ class Nvml(Sensor):
             first += len(part.channels)
         if fault is not None and not samples:
             raise fault
+        self.trouble = str(fault or "")
         return samples
 
     def follow(self, pid: int) -> None:
@@ -72,7 +73,7 @@ def probe(access: Access) -> Nvml:
     faults: list[OSError] = []
     devices = _devices(nvml, access, faults)
     # One GPU without a counter, and a total of counters would be no total.
-    counting = all(device.counts for device in devices)
+    counting = not faults and all(device.counts for device in devices)
     parts = [part for device in devices for part in _readings(device, counting, faults)]
     # Power that is read at the edges of a phase says nothing about it; a counter does.
     sensor = Nvml(nvml, parts, wakes=counting and any(device.may_sleep for device in devices))
@@ -80,7 +81,7 @@ def probe(access: Access) -> Nvml:
         return sensor
     sensor.close()
     if any(isinstance(e, PermissionError) for e in faults):
-        raise _denied(str(faults[0]))
+        raise _denied(str(next(e for e in faults if isinstance(e, PermissionError))))
     if not faults:
         raise _absent(access, "The NVIDIA driver is here, and lists no GPU.", _DRIVER)
     raise MissingError(
@@ -110,11 +111,15 @@ def _devices(nvml: Any, access: Access, faults: list[OSError]) -> list[Device]:
     devices: list[Device] = []
     try:
         n = nvml.nvmlDeviceGetCount()
-        for i in range(n):
-            handle = nvml.nvmlDeviceGetHandleByIndex(i)
-            devices.append(Device(nvml, handle, access, f":{i}" if n > 1 else ""))
     except nvml.NVMLError as e:
         faults.append(OSError(f"NVML: {e}"))
+        return []
+    for i in range(n):
+        try:
+            handle = nvml.nvmlDeviceGetHandleByIndex(i)
+            devices.append(Device(nvml, handle, access, f":{i}" if n > 1 else ""))
+        except nvml.NVMLError as e:
+            faults.append(OSError(f"NVML: GPU {i}: {e}"))
     return devices
 
 

@@ -54,6 +54,7 @@ class SystemMemory(Sensor):
         if _AVAILABLE not in fields:
             raise ValueError(f"{self._meminfo} has no {_AVAILABLE}")
         self._group = _group(access, access.pid)
+        self._following = False
         channels = {_AVAILABLE: _meminfo_channel("available", _AVAILABLE)}
         if _NVMAP in fields:
             channels[_NVMAP] = _meminfo_channel("nvmap_used", _NVMAP)
@@ -63,18 +64,23 @@ class SystemMemory(Sensor):
             self.channels += (_group_channel(self._group),)
 
     def read(self) -> list[Sample]:
-        """One value per channel; none of the control group once it is gone."""
+        """One value per channel; of the control group only while a process is followed: its peak is never another's."""
         fields = self._fields()
         samples = [Sample(i, fields[key]) for i, key in enumerate(self._keys) if key in fields]
-        if self._group is not None:
+        if self._group is not None and self._following:
             with contextlib.suppress(OSError, ValueError):
                 samples.append(Sample(len(self._keys), self._group.peak_bytes()))
         return samples
 
     def follow(self, pid: int) -> None:
         """The peak is that of this process's own group, from now on."""
+        self._following = True
         if self._group is not None:
             self._group = _group(self._access, pid)
+
+    def leave(self) -> None:
+        """The group's peak would be taken for that of the next process."""
+        self._following = False
 
     def _fields(self) -> dict[str, float]:
         fields: dict[str, float] = {}
