@@ -73,6 +73,30 @@ def test_drift_discards_what_lies_between_and_measures_it_again_once(
     assert {id(r) for r in again} != {id(r) for r in records}
 
 
+def test_an_interrupted_repeat_is_carried_on_and_nothing_is_measured_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, made = clockwork(tmp_path, lambda n: 1.0 if n <= 3 else 1.2, monkeypatch)
+    whole = bench.series(one, FILES, QUIET)
+    # As if it had been killed after the first two files of the repeat.
+    one.path(FILES[0], 2)[0].unlink()
+    for m in FILES[3:]:
+        one.path(m)[0].unlink()
+    one.path(FILES[0], 3)[0].unlink()
+    n_made = len(made)
+    again = bench.series(one, FILES, QUIET)
+    assert [m for m, _ in made[n_made:]] == [*"dea", *"fga"]
+    assert len(again) == len(whole)
+
+
+def test_files_that_are_added_later_lie_between_anchors_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, made = clockwork(tmp_path, lambda n: 1.0 if n <= 4 else 1.3, monkeypatch)
+    bench.series(one, FILES[:3], QUIET)
+    bench.series(one, FILES[:5], QUIET)
+    # d and e are slower, and the anchor after them shows it: all that lies before is measured again.
+    assert [m for m, _ in made] == [*"abca", *"dea", *"bcdea"]
+
+
 def test_a_machine_that_never_settles_gets_a_note_not_a_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, made = clockwork(tmp_path, lambda n: 1.0 + 0.1 * n, monkeypatch)
     records = bench.series(one, FILES, QUIET)
@@ -83,6 +107,9 @@ def test_a_machine_that_never_settles_gets_a_note_not_a_loop(tmp_path: Path, mon
 
 def test_an_interleaved_comparison_cancels_linear_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, made = clockwork(tmp_path, lambda n: 1.02**n, monkeypatch)
+    bench.series(one, FILES[:2], QUIET)
+    del made[:]
+    object.__setattr__(one, "interleaved", True)  # as another command: nothing of the earlier bench is used
     a, b = file("a"), file("b")
     records = bench.interleave(one, a, b, 3, QUIET)
     assert "".join(m for m, _ in made) == "abba" * 3

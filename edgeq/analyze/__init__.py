@@ -46,7 +46,9 @@ def summarize(
     """
     benches = sorted(benches, key=lambda b: (-b.model.bpw, b.model.sha256, b.host.cpu, b.turn))
     evals = sorted(evals, key=lambda e: (-e.model.bpw, e.model.sha256))
-    last = list({(b.model.sha256, b.host.cpu, b.build.key, b.settings.without_waiting): b for b in benches}.values())
+    last = list(
+        {(b.model.sha256, b.host.condition, b.build.key, b.settings.without_waiting): b for b in benches}.values()
+    )
     by_sha = {m.sha256: m for m in (*models, *(b.model for b in benches), *(e.model for e in evals))}
     reference = next((e.reference for e in evals), None)
     scored = {e.model.sha256: e for e in evals}
@@ -89,7 +91,7 @@ def _row(
     host = bench.host if bench else evaluation.host if evaluation else None
     row = Row(
         name=name_of(model),
-        device=host.cpu if host else "",
+        device=", ".join(part for part in host.condition[:2] if part) if host else "",
         sha256=model.sha256,
         file_type=model.file_type,
         bpw=model.bpw,

@@ -60,10 +60,11 @@ def views(channels: Iterable[Channel]) -> list[View]:
     channels = list(channels)
     ordered = stats.sources(channels)
     found = [_view(s, channels) for s in ordered]
-    if ordered and (other := stats.beside(ordered[0], ordered)):
-        both = sorted((ordered[0], other), key=lambda s: s.scope, reverse=True)
+    first = next((s for s in ordered if s.scope in ("package", "gpu")), None)
+    if first and (other := stats.beside(first, ordered)):
+        both = sorted((first, other), key=lambda s: s.scope, reverse=True)
         found.insert(
-            0,
+            ordered.index(first),
             View(
                 " + ".join(s.scope for s in both),
                 " + ".join(s.name for s in both),

@@ -62,8 +62,8 @@ def warnings(
         yield Note("mixed-evals", "The quality figures are not all over the same tokens and reference.")
     if len({b.build.key for b in benches}) > 1:
         yield Note("mixed-builds", "The speeds are not all from the same build of llama.cpp.")
-    if len({b.host.cpu for b in benches}) > 1:
-        yield Note("mixed-hosts", "The speeds are from different machines.")
+    if len({b.host.condition for b in benches}) > 1:
+        yield Note("mixed-hosts", "The speeds are from different machines, power modes or power supplies.")
     if unsteady := [f"{r.name} {s.test}" for r in rows for s in r.speeds if s.state or _scattered(s)]:
         yield Note(
             "unsteady",
@@ -83,10 +83,10 @@ def _drift_of_anchors(benches: Sequence[BenchRecord]) -> Iterable[Note]:
     """Configurations that were measured again: the last time against the last time before all that was kept."""
     turns: dict[tuple[object, ...], list[BenchRecord]] = {}
     for b in sorted(benches, key=lambda b: b.turn):
-        turns.setdefault((b.model.sha256, b.host.cpu, b.build.key, b.settings.without_waiting), []).append(b)
+        turns.setdefault((b.model.sha256, b.host.condition, b.build.key, b.settings.without_waiting), []).append(b)
     for anchors in turns.values():
-        host = anchors[0].host.cpu
-        kept = [_begun(t[0]) for t in turns.values() if len(t) == 1 and t[0].host.cpu == host]
+        host = anchors[0].host.condition
+        kept = [_begun(t[0]) for t in turns.values() if len(t) == 1 and t[0].host.condition == host]
         if len(anchors) < 2 or not kept:
             continue
         first = [a for a in anchors if _begun(a) < min(kept)][-1:] or anchors[:1]

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import linregress
 
 from edgeq import stats
+from edgeq.analyze.clocks import on_host_clock
 from edgeq.errors import InputError
 from edgeq.records import BenchRecord, PmicModel, Trace
 from edgeq.stats import Source, Window
@@ -56,7 +57,8 @@ def fit_pmic(records: Sequence[BenchRecord]) -> PmicFit:
 
 
 def _pairs(record: BenchRecord) -> list[tuple[float, float]]:
-    found = stats.sources(t.channel for t in record.traces)
+    traces, _ = on_host_clock(record)
+    found = stats.sources(t.channel for t in traces)
     rails = next((s for s in found if s.sensor == "pi_pmic" and s.scope == "rail"), None)
     meter = next((s for s in found if s.sensor == "meter"), None)
     if rails is None or meter is None:
@@ -66,7 +68,7 @@ def _pairs(record: BenchRecord) -> list[tuple[float, float]]:
         if p.kind in ("idle", "loaded", "prefill", "decode"):
             rep = p.rep if p.kind in ("idle", "loaded") else 0
             kinds.setdefault((p.kind, p.test, rep), []).append(Window(p.t0_ns, p.t1_ns))
-    both = [(_mean_w(record.traces, rails, w), _mean_w(record.traces, meter, w)) for w in kinds.values()]
+    both = [(_mean_w(traces, rails, w), _mean_w(traces, meter, w)) for w in kinds.values()]
     return [(a, b) for a, b in both if a is not None and b is not None]
 
 

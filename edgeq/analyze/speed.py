@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from edgeq import stats
-from edgeq.records import BenchRecord, Phase, Speed
+from edgeq.records import BenchRecord, Estimate, Phase, Speed
 
 
 def speeds(record: BenchRecord) -> tuple[Speed, ...]:
@@ -24,7 +24,9 @@ def _speed(name: str, timed: Sequence[Phase], times: stats.F64) -> Speed:
     found = stats.repetitions(timed[0].n_tokens, times)
     speed = Speed(name, len(timed), found.tps, ci95_tps=found.ci95_tps, state=found.state)
     if timed[0].kind == "prefill":
-        return msgspec.structs.replace(speed, ttft_s=stats.mean(times))
+        return msgspec.structs.replace(
+            speed, ttft_s=Estimate(float(times.mean())) if found.state else stats.mean(times)
+        )
     steps = np.concatenate([np.diff((0, *(p.token_ns or ()))) for p in timed]) / 1e9
     if not len(steps):
         return speed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ from edgeq.bench.live import Live
 from edgeq.errors import ToolError
 from edgeq.instruments import Instruments
 from edgeq.recorder import Recorder
-from edgeq.records import BenchRecord, BenchSettings, Buffer, Build, Gguf, Phase
+from edgeq.records import BenchRecord, BenchSettings, Buffer, Build, Gguf, Host, Phase
 
 # (share done, what is going on)
 Update = Callable[[float, str], None]
@@ -32,13 +32,16 @@ class Bench:
     folder: Path
     # What the user asked for counts as an input; what a sensor was found to need may differ a little the next time.
     min_window_s: float | None = None
+    # A comparison takes nothing from an earlier bench: its turns belong together.
+    interleaved: bool = False
+    host: Host = field(default_factory=device.host)
 
     def path(self, model: Gguf, turn: int = 0) -> tuple[Path, str]:
         """(where the record of this model lies, the key of its inputs)."""
         channels = sorted((c.sensor, c.name, c.scope) for s in self.found.sensors.values() for c in s.channels)
         settings = self.settings.without_waiting
         inputs = (self.build.key, self.access.profile, settings, self.min_window_s, self.settings.sync_s > 0, channels)
-        key = store.key_of("bench", model.sha256, *inputs, turn)
+        key = store.key_of("bench", model.sha256, *inputs, self.host.condition, self.interleaved, turn)
         return self.folder / f"bench-{Path(model.path).stem}-{key[:8]}.json.gz", key
 
     def done(self, model: Gguf, turn: int = 0) -> BenchRecord | None:
@@ -61,7 +64,6 @@ class _Run:
     def __init__(self, bench: Bench, model: Gguf, on_progress: Update) -> None:
         self._bench = bench
         self._model = model
-        self._host = device.host(bench.access.root)
         self._phases: list[Phase] = []
         self._buffers: list[Buffer] = []
         self._memory: dict[str, dict[str, int | None]] = {}
@@ -88,7 +90,7 @@ class _Run:
             model=self._model,
             build=bench.build,
             profile=bench.access.profile,
-            host=self._host,
+            host=bench.host,
             settings=bench.settings,
             phases=tuple(self._phases),
             traces=self._recorder.traces(),

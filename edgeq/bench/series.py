@@ -32,22 +32,36 @@ def series(bench: Bench, models: Sequence[Gguf], updates: Updates) -> list[Bench
     turn = 0
     for start in range(0, len(others), _EVERY):
         segment = others[start : start + _EVERY]
-        measured = [bench.measure(m, 0, updates(m)) for m in segment]
+        measured = []
         turn += 1
-        again = bench.measure(first, turn, updates(first))
+        again = bench.done(first, turn)
+        if again is None or not drifted(anchor, again):
+            measured = [bench.measure(m, 0, updates(m)) for m in segment]
+            again = _after(bench, first, turn, measured, updates)
         records.append(again)
         if drifted(anchor, again):
             turn += 1
-            # An anchor after this one says that the repetition was made before an interruption.
-            if bench.done(first, turn) is None:
-                for m in segment:
-                    bench.path(m)[0].unlink(missing_ok=True)
+            for m in segment:
+                if (old := bench.done(m)) and _begun(old) < _begun(again):
+                    bench.path(m)[0].unlink()
             measured = [bench.measure(m, 0, updates(m)) for m in segment]
-            again = bench.measure(first, turn, updates(first))
+            again = _after(bench, first, turn, measured, updates)
             records.append(again)
         records += measured
         anchor = again
     return records
+
+
+def _after(bench: Bench, first: Gguf, turn: int, measured: Sequence[BenchRecord], updates: Updates) -> BenchRecord:
+    """The anchor that closes a segment; one from before files were added to it is measured again."""
+    found = bench.done(first, turn)
+    if found and _begun(found) < max(_begun(m) for m in measured):
+        bench.path(first, turn)[0].unlink()
+    return bench.measure(first, turn, updates(first))
+
+
+def _begun(record: BenchRecord) -> int:
+    return record.phases[0].t0_ns
 
 
 def n_measurements(n_models: int) -> int:

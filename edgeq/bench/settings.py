@@ -14,7 +14,7 @@ _TEST = re.compile(r"(pp|tg)([1-9]\d{0,6})(?:@d([1-9]\d{0,6}))?")
 # A device at rest needs at least this long for a mean.
 _IDLE_S = 30.0
 # What would need longer windows, such as a plug that changes every five seconds, is left to the user's --min-window.
-_LONGEST_S = 120.0
+_LONGEST_S = 180.0
 
 
 def parse_test(text: str) -> BenchTest:
@@ -53,7 +53,7 @@ def settings(
         tests=tuple(parse_test(t) for t in tests),
         n_reps=n_reps,
         n_threads=n_threads or profile.n_threads or device.physical_cores(),
-        idle_s=max(_IDLE_S, window_s) if power else 0.0,
+        idle_s=max(_IDLE_S, window_s, needed) if power else 0.0,
         min_window_s=window_s,
         sync_s=max([1.0, *own_clock]) if sync or own_clock else 0.0,
         **backend.runner_args(profile),

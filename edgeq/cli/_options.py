@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,16 @@ class Names(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, tuple):
             return value
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+class Number(click.FloatRange):
+    """A float in a range, and a finite one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number to count with.", param, ctx)
+        return number
 
 
 def model_argument(f: F) -> F:
@@ -51,7 +62,7 @@ def tariff_options(f: F) -> F:
         ("--life", 0, "Hours that the device will be used for."),
     )
     for name, low, text in reversed(options):
-        f = click.option(name, type=click.FloatRange(low, min_open=name != "--kwh"), help=text)(f)
+        f = click.option(name, type=Number(low, min_open=name != "--kwh"), help=text)(f)
     return f
 
 

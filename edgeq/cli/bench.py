@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeq.cli._options import Names, echo_json, json_option, tariff_options, threads_option
+from edgeq.cli._options import Names, Number, echo_json, json_option, tariff_options, threads_option
 
 
 @click.command("bench")
@@ -15,8 +15,8 @@ from edgeq.cli._options import Names, echo_json, json_option, tariff_options, th
 @click.option("--reps", type=click.IntRange(1), default=10, help="Timed repetitions of each test [10].")
 @click.option(
     "--min-window",
-    type=click.FloatRange(0),
-    help="Repeat each test until it has lasted this many seconds [what the slowest power sensor needs, up to 120].",
+    type=Number(0),
+    help="Repeat each test until it has lasted this many seconds [what the slowest power sensor needs, up to 180].",
 )
 @click.option(
     "--interleave",
@@ -86,13 +86,21 @@ def command(
             asked = bench.settings(
                 device, tests, n_reps=reps, n_threads=threads or 0, found=found, min_window_s=min_window, sync=sync
             )
-            one = bench.Bench(built, access, found, asked, out, min_window)
+            one = bench.Bench(built, access, found, asked, out, min_window, bool(interleave))
+            told = [m for m in described if one.done(m)]
             if interleave:
                 records = bench.interleave(
                     one, described[0], described[1], interleave, bench.updates(update, 4 * interleave)
                 )
             else:
                 records = bench.series(one, described, bench.updates(update, bench.n_measurements(len(described))))
+            for model in told:
+                click.echo(
+                    f"{Path(model.path).name} was measured before: {one.path(model)[0]}. Delete it to measure again.",
+                    err=True,
+                )
+            if not told:
+                click.echo(f"The records are in {out}.", err=True)
     summary = analyze.summarize(records, [], tariff=price)
     if as_json:
         echo_json(summary)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeq.cli._options import echo_json, json_option, tariff_options
+from edgeq.cli._options import Number, echo_json, json_option, tariff_options
 
 if TYPE_CHECKING:
     from edgeq.records import BenchRecord, Trace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--profile", default="local", help="Profile whose meter describes the columns of a CSV recording [local]."
 )
-@click.option("--interval", type=click.FloatRange(0, min_open=True), help="Seconds between two lines of tegrastats.")
+@click.option("--interval", type=Number(0, min_open=True), help="Seconds between two lines of tegrastats.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write one self-contained page.")
 @click.option("--md", is_flag=True, help="Print Markdown.")
 @click.option("--csv", is_flag=True, help="Print CSV.")
@@ -54,6 +54,10 @@ def command(
     price = tariff(money)
     if not runs and not recordings:
         raise click.UsageError("Give RUNS, or --trace FILE.")
+    if not runs and (html or md or csv or price):
+        raise click.UsageError(
+            "A recording alone has no tokens: --html, --md, --csv and prices need RUNS beside --trace."
+        )
     meter = plugins.settings("profiles", profile, Profile).meter
     traces = [trace for path in recordings for trace in logs.read(path, meter, interval)]
     if not runs:

@@ -93,7 +93,7 @@ class Cost(Record, frozen=True):
 class Comparison(Record, frozen=True):
     """Two files measured in turns (A B B A): the second one's figure over the first one's, with its 95 % interval.
 
-    What the machine did slowly, and the gain of its meter, touch both alike and cancel.
+    What the machine did slowly, and the gain of its meter, touch both alike and cancel. ``scope``: of the energy.
     """
 
     quantity: Literal["t/s", "J/token"]
@@ -103,6 +103,7 @@ class Comparison(Record, frozen=True):
     ratio: Estimate
     ci95: tuple[float, float] | None
     n_blocks: int
+    scope: str = ""
 
 
 class Tariff(Record, frozen=True):

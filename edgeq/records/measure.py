@@ -68,6 +68,11 @@ class Host(Record, frozen=True):
     power_supply: Literal["mains", "battery"] | None = None
     swap_used_bytes: int | None = None
 
+    @property
+    def condition(self) -> tuple[str | None, ...]:
+        """What decides its speed: figures of different conditions are figures of different devices."""
+        return (self.cpu, self.power_mode, self.governor, self.power_supply)
+
 
 class BenchTest(Record, frozen=True):
     """One bench test, named as llama-bench prints it: pp512, tg128, tg128@d4096."""

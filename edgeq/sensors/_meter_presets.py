@@ -51,7 +51,7 @@ def complete(meter: Meter) -> tuple[Meter, str]:
         raise _wrong("topic", f"is {meter.topic!r}", "Name the one topic of this meter, without wildcards.")
     if meter.transport in ("http", "mqtt") and meter.format == "csv":
         raise _wrong("format", "is csv", f"The transport {meter.transport} carries json or regex.")
-    _check_times(meter)
+    _check_numbers(meter)
     check_fields(meter)
     return meter, meter.transport
 
@@ -94,15 +94,16 @@ def _filled(meter: Meter) -> Meter:
     return meter
 
 
-def _check_times(meter: Meter) -> None:
+def _check_numbers(meter: Meter) -> None:
     for key in ("period_s", "update_period_s", "stale_after_s"):
         value = getattr(meter, key)
         if value is not None and not (math.isfinite(value) and value > 0):
             raise _wrong(key, f"is {value:g}", "It is a time in seconds, more than 0.")
-    for key in ("window_s", "latency_s"):
+    for key in ("window_s", "latency_s", "gain_error", "offset_error_w", "lsb_w"):
         value = getattr(meter, key)
-        if not (math.isfinite(value) and value >= 0):
-            raise _wrong(key, f"is {value:g}", "It is a time in seconds, 0 or more.")
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            what = "a time in seconds" if key.endswith("_s") else "the maker's limit"
+            raise _wrong(key, f"is {value:g}", f"It is {what}, 0 or more.")
     update_s = max(meter.update_period_s or 0.0, meter.period_s if meter.transport == "http" else 0.0)
     if meter.stale_after_s <= update_s:
         raise _wrong("stale_after_s", f"is {meter.stale_after_s:g}", f"A new value comes every {update_s:g} s only.")

@@ -19,7 +19,7 @@ def cost(speed: Speed, energy: Energy | None, tariff: Tariff) -> Cost:
     at_wall = energy.scope == "wall"
     efficiency = 1.0 if at_wall else tariff.efficiency
     if efficiency is None:
-        basis = f"no efficiency is stated that leads from {energy.scope} energy to the wall"
+        basis = f"--efficiency states how {energy.scope} energy relates to that at the wall; it was not given"
         return Cost(speed.test, None, hardware, estimated=True, basis=basis)
     factor = tariff.per_kwh / 3.6 / efficiency
     j = energy.gross_j_per_token

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeq.records import Channel
 from edgeq.stats.estimates import F64
-from edgeq.stats.traces import STANDS_STILL, VOID, Curve, Flaw, Polls, gaps, independent_s, long_gap_s, update_s
+from edgeq.stats.traces import STANDS_STILL, VOID, Curve, Flaw, Polls, gaps, independent_s, update_s
 
 # Without a limit from the channel, a wrap may take this many times the highest power between any two other samples. A
 # reset falls within that only by chance: for 262 kJ, 50 W and 20 readings per second once in ten thousand times.
@@ -48,11 +48,11 @@ class Counted(Curve):
         change_w = np.diff(self.left_w)[(share[:-1] == 1) & (share[1:] == 1)]
         return float(np.mean(change_w**2)) if len(change_w) else 0.0
 
-    def unread_s(self, t0_s: float, t1_s: float) -> float:
-        """Only the edges of a window need a sample nearby: what lies between was counted."""
+    def unread_s(self, t0_s: float, t1_s: float, limit_s: float) -> float:
+        """Only the edges of a stretch need a sample nearby: what lies between was counted."""
         edges = np.array([[t0_s], [t1_s]])
         nearest_s = np.minimum(edges - self.gaps[:, 0], self.gaps[:, 1] - edges)
-        spoils = (nearest_s > max(self.resolution_s, long_gap_s(t0_s, t1_s))).any(axis=0)
+        spoils = (nearest_s > max(self.resolution_s, limit_s)).any(axis=0)
         return float(max((self.gaps[:, 1] - self.gaps[:, 0])[spoils], default=0.0))
 
 

@@ -12,7 +12,7 @@ from edgeq.records import Trace
 from edgeq.stats.counters import counted
 from edgeq.stats.estimates import F64
 from edgeq.stats.power import highest_w, sampled
-from edgeq.stats.traces import Curve, Window, polls
+from edgeq.stats.traces import LONG_GAP_SHARE, Curve, Window, polls
 
 # With what is wrong at its edges at most 1 % of a window.
 _EDGES = 100
@@ -133,7 +133,8 @@ def _spoiled(c: Curve, windows_s: F64) -> str:
     for flaw in c.flaws:
         if ((windows_s[:, 0] < flaw.end_s) & (windows_s[:, 1] > flaw.begin_s)).any():
             return f"{max(0.0, flaw.at_s - begin_s):.1f} s after the start {flaw.text}."
-    if unread_s := max(c.unread_s(*w) for w in windows_s.tolist()):
+    limit_s = LONG_GAP_SHARE * float(np.diff(windows_s).sum())
+    if unread_s := max(c.unread_s(begin, end, limit_s) for begin, end in c.stretches(windows_s).tolist()):
         return f"There was no reading for {unread_s:.1f} s."
     return ""
 

@@ -121,13 +121,20 @@ def _drift(channels: Sequence[Channel], before: Reading | None, after: Reading |
 
 
 def _scatter_j(curves: Sequence[Curve | None], windows: Sequence[Window]) -> float:
-    """Standard error of the sum from how the energies of repetitions differ; 0 where one of them alone is too short."""
-    n, scatter = len(windows), np.zeros(len(windows))
-    for c in curves:
-        if c is None or n < 2:
-            return 0.0
-        windows_s = c.seconds(windows)
-        if np.diff(windows_s).min() < needed_s(c, windows_s[:1]):
-            return 0.0
-        scatter += energies(c, windows_s)
-    return math.sqrt(n) * float(scatter.std(ddof=1))
+    """Standard error of the sum from how the energies of repetitions differ.
+
+    Repetitions that are too short for the sensor count together with those beside them; 0 where that leaves fewer than
+    three groups, or two of single repetitions.
+    """
+    known = [c for c in curves if c is not None]
+    if len(known) < len(curves) or len(windows) < 2:
+        return 0.0
+    shortest_s = min(float(np.diff(c.seconds(windows)).min()) for c in known)
+    needed = max(needed_s(c, c.seconds(windows)[:1]) for c in known)
+    size = max(1, math.ceil(needed / shortest_s))
+    n = len(windows) // size
+    if n < (2 if size == 1 else 3):
+        return 0.0
+    each_j = np.sum([energies(c, c.seconds(windows)) for c in known], axis=0)
+    groups_j = each_j[: n * size].reshape(n, size).sum(axis=1)
+    return math.sqrt(len(windows) / size) * float(groups_j.std(ddof=1))

@@ -20,7 +20,7 @@ STANDS_STILL = 1.5
 _MANY = 10
 # A gap is longer than so many periods, and than this share of the window.
 _LONG_GAP = 3
-_LONG_GAP_SHARE = 0.02
+LONG_GAP_SHARE = 0.02
 
 VOID = "the sensor gave no valid value"
 
@@ -111,20 +111,15 @@ class Curve:
         inside = (np.searchsorted(edges, self.node_s, "right") % 2).astype(np.float64)
         return share, inside
 
-    def unread_s(self, t0_s: float, t1_s: float) -> float:
-        """Length of the longest gap that spoils this window, 0 where none does."""
+    def unread_s(self, t0_s: float, t1_s: float, limit_s: float) -> float:
+        """Length of the longest gap in this stretch that is longer than the limit, 0 where none is."""
         begin, end = np.maximum(self.gaps[:, 0], t0_s), np.minimum(self.gaps[:, 1], t1_s)
         gap_s = (self.gaps[:, 1] - self.gaps[:, 0])[begin < end]
-        return float(max(gap_s[gap_s > long_gap_s(t0_s, t1_s)], default=0.0))
+        return float(max(gap_s[gap_s > limit_s], default=0.0))
 
     def noise_j(self, windows_s: F64) -> float:
         """Standard uncertainty of the windows' energy from resolution and timing, their edges left aside."""
         raise NotImplementedError
-
-
-def long_gap_s(t0_s: float, t1_s: float) -> float:
-    """So long may a sensor be silent in a window, however often it is read elsewhere."""
-    return _LONG_GAP_SHARE * (t1_s - t0_s)
 
 
 def polls(trace: Trace) -> Polls | None:
