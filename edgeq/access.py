@@ -57,6 +57,13 @@ class Access:
         """The number that a file holds. Raises OSError, or ValueError where it holds none."""
         return float(self.text(path))
 
+    def try_number(self, path: Path) -> float | None:
+        """As `number`, None where there is no such file or no number in it."""
+        try:
+            return self.number(path)
+        except (OSError, ValueError):
+            return None
+
     def find(self, pattern: str) -> list[Path]:
         """Paths under the root that match ``sys/class/hwmon/hwmon*``, in natural order."""
         return sorted(self.root.glob(pattern), key=lambda p: (len(p.name), p.name))

@@ -19,14 +19,14 @@ def comparisons(benches: Sequence[BenchRecord]) -> tuple[Comparison, ...]:
     """Rates, and energies per token at one scope that all turns have, of every two files measured as A B B A."""
     places: dict[tuple[object, ...], dict[str, list[BenchRecord]]] = {}
     for b in sorted(benches, key=lambda b: b.turn):
-        place = (b.host.condition, b.build.key, b.settings.without_waiting)
-        places.setdefault(place, {}).setdefault(b.model.sha256, []).append(b)
+        file, *place = b.configuration
+        places.setdefault(tuple(place), {}).setdefault(str(file), []).append(b)
     return tuple(c for sides in places.values() if len(sides) == 2 for c in _compared(*sides.values()))
 
 
 def _compared(one: _Side, other: _Side) -> Iterable[Comparison]:
-    first, second = sorted((one, other), key=_begun)
-    runs = sorted((*first, *second), key=lambda b: b.phases[0].t0_ns)
+    first, second = sorted((one, other), key=lambda side: min(b.begun_ns for b in side))
+    runs = sorted((*first, *second), key=lambda b: b.begun_ns)
     order = [b.model.sha256 == first[0].model.sha256 for b in runs]
     if order != [True, False, False, True] * (len(runs) // 4):
         return
@@ -56,10 +56,6 @@ def _compared(one: _Side, other: _Side) -> Iterable[Comparison]:
 def _figures(found: Sequence[Energy], test: str) -> dict[tuple[str, str], float]:
     """Joules per token by scope and source, the headline first."""
     return {(e.scope, e.source): e.gross_j_per_token.value for e in found if e.test == test and e.gross_j_per_token}
-
-
-def _begun(side: _Side) -> int:
-    return min(b.phases[0].t0_ns for b in side)
 
 
 def _comparison(

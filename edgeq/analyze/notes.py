@@ -83,13 +83,13 @@ def _drift_of_anchors(benches: Sequence[BenchRecord]) -> Iterable[Note]:
     """Configurations that were measured again: the last time against the last time before all that was kept."""
     turns: dict[tuple[object, ...], list[BenchRecord]] = {}
     for b in sorted(benches, key=lambda b: b.turn):
-        turns.setdefault((b.model.sha256, b.host.condition, b.build.key, b.settings.without_waiting), []).append(b)
+        turns.setdefault(b.configuration, []).append(b)
     for anchors in turns.values():
         host = anchors[0].host.condition
-        kept = [_begun(t[0]) for t in turns.values() if len(t) == 1 and t[0].host.condition == host]
+        kept = [t[0].begun_ns for t in turns.values() if len(t) == 1 and t[0].host.condition == host]
         if len(anchors) < 2 or not kept:
             continue
-        first = [a for a in anchors if _begun(a) < min(kept)][-1:] or anchors[:1]
+        first = [a for a in anchors if a.begun_ns < min(kept)][-1:] or anchors[:1]
         for test in anchors[0].settings.tests:
             before, after = (stats.timed_s(b, test.name) for b in (first[0], anchors[-1]))
             if len(before) and len(after) and stats.changed(before, after, _DRIFT):
@@ -101,7 +101,3 @@ def _drift_of_anchors(benches: Sequence[BenchRecord]) -> Iterable[Note]:
                     "the series than at its beginning: files measured far apart can't be compared.",
                     "Let the device reach its lasting temperature first, or compare two files with --interleave.",
                 )
-
-
-def _begun(b: BenchRecord) -> int:
-    return b.phases[0].t0_ns

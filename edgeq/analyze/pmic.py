@@ -65,8 +65,8 @@ def _pairs(record: BenchRecord) -> list[tuple[float, float]]:
         return []
     kinds: dict[tuple[str, str | None, int], list[Window]] = {}
     for p in record.phases:
-        if p.kind in ("idle", "loaded", "prefill", "decode"):
-            rep = p.rep if p.kind in ("idle", "loaded") else 0
+        if p.timed or p.kind in ("idle", "loaded"):
+            rep = 0 if p.timed else p.rep
             kinds.setdefault((p.kind, p.test, rep), []).append(Window(p.t0_ns, p.t1_ns))
     both = [(_mean_w(traces, rails, w), _mean_w(traces, meter, w)) for w in kinds.values()]
     return [(a, b) for a, b in both if a is not None and b is not None]

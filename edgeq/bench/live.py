@@ -35,14 +35,13 @@ class Live:
 
     def phase(self, phase: Phase) -> None:
         """A phase has ended."""
-        if phase.kind in ("prefill", "decode"):
+        self._done += 1
+        if phase.timed:
             seconds = (phase.t1_ns - phase.t0_ns) / 1e9
             self._tps = f"{phase.n_tokens / seconds:.1f} t/s" if seconds else ""
-            at = f"{phase.test} {phase.rep + 1}"
+            self._say(f"{phase.test} {phase.rep + 1}/{self._settings.n_reps}")
         else:
-            at = _SHOWN.get(phase.kind, phase.kind)
-        self._done += 1
-        self._say(f"{at}/{self._settings.n_reps}" if phase.kind in ("prefill", "decode") else at)
+            self._say(_SHOWN.get(phase.kind, phase.kind))
 
     def tick(self) -> None:
         """Some time has passed."""

@@ -18,7 +18,6 @@ from edgeq.records import BenchRecord, BenchSettings, Buffer, Build, Gguf, Host,
 
 # (share done, what is going on)
 Update = Callable[[float, str], None]
-_TIMED = ("prefill", "decode")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class _Run:
             )
             self._recorder.leave()
             self._idle(1)
-        if not any(p.kind in _TIMED for p in self._phases):
+        if not any(p.timed for p in self._phases):
             raise ToolError(f"The bench of {self._model.path} ended without a single measurement.")
         return BenchRecord(
             model=self._model,

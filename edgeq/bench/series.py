@@ -42,7 +42,7 @@ def series(bench: Bench, models: Sequence[Gguf], updates: Updates) -> list[Bench
         if drifted(anchor, again):
             turn += 1
             for m in segment:
-                if (old := bench.done(m)) and _begun(old) < _begun(again):
+                if (old := bench.done(m)) and old.begun_ns < again.begun_ns:
                     bench.path(m)[0].unlink()
             measured = [bench.measure(m, 0, updates(m)) for m in segment]
             again = _after(bench, first, turn, measured, updates)
@@ -55,13 +55,9 @@ def series(bench: Bench, models: Sequence[Gguf], updates: Updates) -> list[Bench
 def _after(bench: Bench, first: Gguf, turn: int, measured: Sequence[BenchRecord], updates: Updates) -> BenchRecord:
     """The anchor that closes a segment; one from before files were added to it is measured again."""
     found = bench.done(first, turn)
-    if found and _begun(found) < max(_begun(m) for m in measured):
+    if found and found.begun_ns < max(m.begun_ns for m in measured):
         bench.path(first, turn)[0].unlink()
     return bench.measure(first, turn, updates(first))
-
-
-def _begun(record: BenchRecord) -> int:
-    return record.phases[0].t0_ns
 
 
 def n_measurements(n_models: int) -> int:

@@ -104,6 +104,11 @@ class Phase(Record, frozen=True):
     t1_ns: int
     token_ns: tuple[int, ...] | None = None
 
+    @property
+    def timed(self) -> bool:
+        """Whether it is a repetition that counts."""
+        return self.kind in ("prefill", "decode")
+
 
 class Buffer(Record, frozen=True):
     """What llama.cpp allocated in one kind of memory, for one test's context."""
@@ -164,6 +169,16 @@ class BenchRecord(Record, frozen=True):
     sampling: tuple[Sampling, ...] = ()
     sampler_cpu_s: float | None = None
     turn: int = 0
+
+    @property
+    def configuration(self) -> tuple[object, ...]:
+        """What was measured, first of all the file: records that agree in it differ in their turn only."""
+        return (self.model.sha256, self.host.condition, self.build.key, self.settings.without_waiting)
+
+    @property
+    def begun_ns(self) -> int:
+        """When it began, on CLOCK_MONOTONIC: in order within one boot of the machine."""
+        return self.phases[0].t0_ns
 
 
 class EvalSettings(Record, frozen=True):

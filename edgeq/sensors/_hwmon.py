@@ -14,14 +14,6 @@ def devices(access: Access, names: Collection[str]) -> list[tuple[str, Path]]:
     return [(name, folder) for name, folder in found if name in names]
 
 
-def optional(access: Access, path: Path) -> float | None:
-    """The number that a file holds, None where there is no such file or no number in it."""
-    try:
-        return access.number(path)
-    except (OSError, ValueError):
-        return None
-
-
 def shown(access: Access, path: Path) -> str:
     """The path as the user of that machine knows it."""
     return str(Path("/") / path.relative_to(access.root))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgeq.access import Access
-from edgeq.sensors._hwmon import devices, optional
+from edgeq.sensors._hwmon import devices
 from edgeq.sensors._ina_chips import CHIPS
 
 _NOT_CONNECTED = ("", "NC")
@@ -54,7 +54,7 @@ def rails(access: Access) -> Iterator[Rail]:
             power=Register((folder / "power1_input",), 1e-6),
             volts=folder / "in1_input",
             shunt=folder / "shunt_resistor",
-            energy=Register((energy,), 1e-6) if optional(access, energy) is not None else None,
+            energy=Register((energy,), 1e-6) if access.try_number(energy) is not None else None,
         )
 
 

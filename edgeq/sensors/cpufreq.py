@@ -14,7 +14,7 @@ from edgeq.access import Access
 from edgeq.errors import MissingError
 from edgeq.records import Channel
 from edgeq.sensors import Sample, Sensor
-from edgeq.sensors._hwmon import optional, shown
+from edgeq.sensors._hwmon import shown
 
 # x86 has one policy for each thread.
 _MOST_POLICIES = 16
@@ -44,7 +44,7 @@ class Cpufreq(Sensor):
         """What answers now (a core that is offline has no clock). Raises OSError where nothing does."""
         samples: list[Sample] = []
         for i, meter in enumerate(self._meters):
-            values = [optional(self._access, path) for path in meter.files]
+            values = [self._access.try_number(path) for path in meter.files]
             known = [value for value in values if value is not None]
             if len(known) == len(values):
                 samples.append(Sample(i, sum(known) * meter.scale))
@@ -56,7 +56,7 @@ class Cpufreq(Sensor):
 def probe(access: Access) -> Cpufreq:
     """Everything that can be read here. Raises MissingError where there is neither a clock nor a counter."""
     found = [*_policies(access), *_gpus(access), *_throttling(access)]
-    meters = [meter for meter in found if all(optional(access, path) is not None for path in meter.files)]
+    meters = [meter for meter in found if all(access.try_number(path) is not None for path in meter.files)]
     if not meters:
         raise MissingError(
             "The kernel does not tell the clock of the processor, as in most virtual machines and containers.",
@@ -101,7 +101,7 @@ def _gpus(access: Access) -> Iterator[_Meter]:
 def _throttling(access: Access) -> Iterator[_Meter]:
     """Both counters of both levels: the number grows when throttling begins, the time only when it has ended."""
     cpus = access.find("sys/devices/system/cpu/cpu[0-9]*")
-    counting = [cpu for cpu in cpus if optional(access, cpu / "thermal_throttle/core_throttle_count") is not None]
+    counting = [cpu for cpu in cpus if access.try_number(cpu / "thermal_throttle/core_throttle_count") is not None]
     packages = _one_of_each(access, counting, "physical_package_id")
     cores = _one_of_each(access, counting, "physical_package_id", "core_id")
     for level, members in (("package", packages), ("core", cores)):

@@ -16,7 +16,7 @@ from edgeq.access import Access
 from edgeq.errors import DeniedError, MissingError
 from edgeq.records import Channel, Scope
 from edgeq.sensors import Sample, Sensor
-from edgeq.sensors._hwmon import optional, shown
+from edgeq.sensors._hwmon import shown
 from edgeq.sensors._ina_chips import CHIPS
 from edgeq.sensors._ina_rails import Rail, Register, rails
 from edgeq.sensors._rails import summands
@@ -80,13 +80,13 @@ def probe(access: Access) -> Ina:
 def _channel(access: Access, rail: Rail, register: Register, scope: Scope | None) -> Channel:
     chip = CHIPS[rail.chip]
     counter = register is rail.energy
-    samples = optional(access, rail.folder / "samples")
-    interval_ms = optional(access, rail.folder / "update_interval")
+    samples = access.try_number(rail.folder / "samples")
+    interval_ms = access.try_number(rail.folder / "update_interval")
     averaged = chip.averaged if samples is None else samples > 1
     period_s = interval_ms / 1e3 if interval_ms else chip.period_s
-    millivolts = optional(access, rail.volts)
+    millivolts = access.try_number(rail.volts)
     volts = None if millivolts is None else millivolts / 1e3
-    microohms = None if rail.shunt is None else optional(access, rail.shunt)
+    microohms = None if rail.shunt is None else access.try_number(rail.shunt)
     shunt_ohm = chip.shunt_ohm if microohms is None else microohms / 1e6
     return Channel(
         name=rail.name,

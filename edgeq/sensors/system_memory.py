@@ -122,15 +122,8 @@ def _group(access: Access, pid: int | None) -> _Group | None:
     for folder in (access.root / mount / own.lstrip("/"), access.root / mount):
         with contextlib.suppress(OSError, ValueError):
             access.number(folder / usage)
-            return _Group(access, folder / usage, folder / peak, _try_number(access, folder / peak))
+            return _Group(access, folder / usage, folder / peak, access.try_number(folder / peak))
     return None
-
-
-def _try_number(access: Access, path: Path) -> float | None:
-    try:
-        return access.number(path)
-    except (OSError, ValueError):
-        return None
 
 
 def _meminfo_channel(name: str, key: str) -> Channel:

@@ -15,7 +15,7 @@ from edgeq.access import Access
 from edgeq.errors import MissingError
 from edgeq.records import Channel, Scope
 from edgeq.sensors import Sample, Sensor
-from edgeq.sensors._hwmon import devices, optional, shown
+from edgeq.sensors._hwmon import devices, shown
 
 _MOST_ZONES = 16
 _PROCESSOR = re.compile(r"cpu|gpu|soc|tj|pkg|npu", re.IGNORECASE)
@@ -77,7 +77,7 @@ class Thermal(Sensor):
             if celsius is not None:
                 samples.append(Sample(i, celsius))
         for i, paths in enumerate(self._brakes, start=len(self._zones)):
-            states = [state for state in (optional(self._access, path) for path in paths) if state is not None]
+            states = [state for state in (self._access.try_number(path) for path in paths) if state is not None]
             if states:
                 # intel_powerclamp says -1 while it does nothing.
                 samples.append(Sample(i, float(max(states) > 0)))
@@ -129,11 +129,11 @@ def _brakes(access: Access) -> dict[str, list[Path]]:
     for folder in access.find("sys/class/thermal/cooling_device*"):
         kind = access.try_text(folder / "type") or ""
         state = folder / "cur_state"
-        if _SLOWS.search(kind) and optional(access, state) is not None:
+        if _SLOWS.search(kind) and access.try_number(state) is not None:
             found.setdefault(re.sub(r"-?\d+$", "", kind), []).append(state)
     return found
 
 
 def _celsius(access: Access, path: Path) -> float | None:
-    value = optional(access, path)
+    value = access.try_number(path)
     return None if value is None or value / 1e3 < _COLDEST_C else value / 1e3

@@ -22,6 +22,7 @@ from scipy.stats import t as student
 
 from edgeq.records import Trace
 from edgeq.stats.estimates import F64
+from edgeq.stats.samples import known, samples
 
 I64 = npt.NDArray[np.int64]
 
@@ -85,7 +86,7 @@ def shifted(trace: Trace, alignment: Alignment) -> Trace:
     """The trace on the host's clock. Raises ValueError where there is no alignment."""
     if not alignment.ok:
         raise ValueError(alignment.text)
-    device_ns = np.frombuffer(trace.t_ns_i64, "<i8")
+    device_ns, _ = samples(trace)
     drifted_ns = np.rint((device_ns - alignment.origin_ns) * alignment.drift).astype(np.int64)
     host_ns: I64 = device_ns + alignment.offset_ns + drifted_ns
     return msgspec.structs.replace(
@@ -97,10 +98,7 @@ class _Meter:
     """Mean power over the interval that each value is about, in seconds since the first value."""
 
     def __init__(self, trace: Trace) -> None:
-        t_ns = np.frombuffer(trace.t_ns_i64, "<i8")
-        value = np.frombuffer(trace.value_f64, "<f8")
-        known = np.isfinite(value)
-        t_ns, value = t_ns[known], value[known]
+        t_ns, value = known(trace)
         self.origin_ns = int(t_ns[0]) if len(t_ns) else 0
         t_s = (t_ns - self.origin_ns) / 1e9
         self.period_s = float(np.median(np.diff(t_s))) if len(t_s) > 1 else 0.0

@@ -14,7 +14,7 @@ _MIN_REPS = 3
 
 def timed(record: BenchRecord, test: str) -> list[Phase]:
     """The timed repetitions of a test, in order."""
-    return [p for p in record.phases if p.test == test and p.kind in ("prefill", "decode")]
+    return [p for p in record.phases if p.test == test and p.timed]
 
 
 def timed_s(record: BenchRecord, test: str) -> F64:

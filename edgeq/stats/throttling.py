@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgeq.records import Channel, Phase, Throttling, Trace
 from edgeq.stats.estimates import F64
-from edgeq.stats.samples import samples
+from edgeq.stats.samples import known
 
 # Less than 1 % of the time can't change a result by more than 1 %.
 _SHARE = 0.01
@@ -60,7 +60,7 @@ def verdict(traces: Iterable[Trace], timed: Sequence[Phase]) -> Throttling:
     by_quantity: dict[str, list[_Known]] = defaultdict(list)
     for trace in traces:
         by_quantity[trace.channel.quantity].append(_known(trace))
-    reports = [report for known in by_quantity["throttle"] if (report := _reported(known, timed))]
+    reports = [report for seen in by_quantity["throttle"] if (report := _reported(seen, timed))]
     if reports:
         shares = [r.share for r in reports if r.share is not None]
         return Throttling("confirmed", ", ".join(dict.fromkeys(r.reason for r in reports)), max(shares, default=None))
@@ -68,7 +68,7 @@ def verdict(traces: Iterable[Trace], timed: Sequence[Phase]) -> Throttling:
     longest = max(clocks, key=lambda dip: dip.share, default=None)
     if longest and longest.share > _NOTICEABLE:
         return Throttling("suspected", longest.reason, longest.share)
-    silent = {known.channel.sensor for known in by_quantity["throttle"] if _readable(known, timed)}
+    silent = {seen.channel.sensor for seen in by_quantity["throttle"] if _readable(seen, timed)}
     if silent:
         return Throttling("none", f"nothing reported by {', '.join(sorted(silent))}")
     if clocks:
@@ -77,18 +77,16 @@ def verdict(traces: Iterable[Trace], timed: Sequence[Phase]) -> Throttling:
 
 
 def _known(trace: Trace) -> _Known:
-    t_ns, values = samples(trace)
-    true = np.isfinite(values)
-    return _Known(trace.channel, t_ns[true], values[true])
+    return _Known(trace.channel, *known(trace))
 
 
-def _reported(known: _Known, timed: Sequence[Phase]) -> _Report | None:
-    name, unit = known.channel.name, known.channel.unit
+def _reported(seen: _Known, timed: Sequence[Phase]) -> _Report | None:
+    name, unit = seen.channel.name, seen.channel.unit
     if unit == "flag":
-        during = known.values[_within(known.t_ns, timed)]
+        during = seen.values[_within(seen.t_ns, timed)]
         share = float((during > 0).mean()) if len(during) else 0.0
     else:
-        grown = _growth(known, timed)
+        grown = _growth(seen, timed)
         if unit == "events":
             # Where a phase's edge lies between two samples, the event may lie on either side of it.
             return _Report(name, None) if grown >= 0.5 else None
@@ -96,21 +94,21 @@ def _reported(known: _Known, timed: Sequence[Phase]) -> _Report | None:
     return _Report(name, share) if share > _SHARE else None
 
 
-def _growth(known: _Known, timed: Sequence[Phase]) -> float:
+def _growth(seen: _Known, timed: Sequence[Phase]) -> float:
     """By how much a counter grew within the phases, evenly between samples. A step back is a reset and no growth."""
-    if len(known.t_ns) < 2:
+    if len(seen.t_ns) < 2:
         return 0.0
-    total = np.concatenate(([0.0], np.cumsum(np.maximum(np.diff(known.values), 0))))
+    total = np.concatenate(([0.0], np.cumsum(np.maximum(np.diff(seen.values), 0))))
     edges = np.array([(p.t0_ns, p.t1_ns) for p in timed])
-    return float(np.diff(np.interp(edges, known.t_ns, total), axis=1).sum())
+    return float(np.diff(np.interp(edges, seen.t_ns, total), axis=1).sum())
 
 
-def _readable(known: _Known, timed: Sequence[Phase]) -> bool:
+def _readable(seen: _Known, timed: Sequence[Phase]) -> bool:
     """Whether a throttle channel was read from the first phase to the last: if it died on the way, it wasn't silent."""
-    t_ns = known.t_ns
+    t_ns = seen.t_ns
     if not len(t_ns) or t_ns[0] > min(p.t1_ns for p in timed) or t_ns[-1] < max(p.t0_ns for p in timed):
         return False
-    return bool(_within(t_ns, timed).any()) if known.channel.unit == "flag" else len(t_ns) > 1
+    return bool(_within(t_ns, timed).any()) if seen.channel.unit == "flag" else len(t_ns) > 1
 
 
 def _within(t_ns: I64, timed: Iterable[Phase]) -> npt.NDArray[np.bool_]:
@@ -123,9 +121,9 @@ def _within(t_ns: I64, timed: Iterable[Phase]) -> npt.NDArray[np.bool_]:
 def _alike(clocks: Iterable[_Known]) -> Iterable[tuple[str, list[_Known]]]:
     """Clocks whose names differ only in a number stand for each other: threads move between the cores of a machine."""
     groups: dict[tuple[str, str], list[_Known]] = defaultdict(list)
-    for known in clocks:
-        if len(known.t_ns):
-            groups[known.channel.sensor, re.sub(r"\d+", "", known.channel.name)].append(known)
+    for seen in clocks:
+        if len(seen.t_ns):
+            groups[seen.channel.sensor, re.sub(r"\d+", "", seen.channel.name)].append(seen)
     return [(name, group) for (_, name), group in groups.items()]
 
 

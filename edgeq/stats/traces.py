@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edgeq.records import Channel, Trace
 from edgeq.stats.estimates import F64
+from edgeq.stats.samples import samples
 
 # The recorder varies its polls by ±30 %: polls that are this much slower than the updates count as just as often.
 _POLL_JITTER = 1.3
@@ -124,8 +125,7 @@ class Curve:
 
 def polls(trace: Trace) -> Polls | None:
     """Decode a trace; None where it has fewer than two valid samples."""
-    t_ns = np.frombuffer(trace.t_ns_i64, "<i8")
-    value = np.frombuffer(trace.value_f64, "<f8").astype(np.float64)
+    t_ns, value = samples(trace)
     (valid,) = np.nonzero(~np.isnan(value))
     if len(valid) < 2:
         return None
