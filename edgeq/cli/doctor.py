@@ -11,6 +11,7 @@ from edgeq.cli._options import echo_json, json_option
 if TYPE_CHECKING:
     from edgeq.doctor import Finding, Reading, SensorFinding
 
+_METER = " An external meter does, described in a profile (docs/energy.md)."
 _UNITS = {"bytes": (2.0**-20, "MiB"), "Hz": (1e-9, "GHz"), "degC": (1.0, "°C")}
 
 
@@ -38,8 +39,8 @@ def command(profile: str, as_json: bool) -> None:
         click.echo(
             "Speed, memory and energy can be measured here."
             if found.measures_power
-            else "Speed and memory can be measured here. Energy can't: no sensor gives power. An external meter does, "
-            "described in a profile (docs/energy.md)."
+            else "Speed and memory can be measured here. Energy can't: no sensor gives power."
+            + ("" if any(s.state == "silent" for s in found.sensors) else _METER)
         )
     if not found.ok:
         click.get_current_context().exit(4)
@@ -55,7 +56,8 @@ def _sensors(sensors: tuple[SensorFinding, ...]) -> None:
     click.echo("\nSensors")
     for s in sensors:
         if s.state != "usable":
-            _line("NO" if s.state == "denied" else "-", s.name, s.text, s.hint if s.state == "denied" else "")
+            absent = s.state == "absent"
+            _line("-" if absent else "NO", s.name, s.text, "" if absent else s.hint)
             continue
         power = [r for r in s.readings if r.quantity in ("energy", "power")]
         others = ", ".join(_value(r) for r in s.readings if r not in power)
@@ -93,7 +95,7 @@ def _power(alike: list[Reading]) -> list[str]:
 
 
 def _seconds(value: float) -> str:
-    return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
+    return f"{value * 1000:.3g} ms" if value < 0.9995 else f"{value:.3g} s"
 
 
 def _line(mark: str, name: str, text: str, hint: str = "") -> None:

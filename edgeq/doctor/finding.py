@@ -40,7 +40,7 @@ class SensorFinding(msgspec.Struct, frozen=True):
     """One sensor of the shelf. ``text``, ``hint``: why it can't be read and what to do; ``read_s``: cost of a read."""
 
     name: str
-    state: Literal["usable", "denied", "absent"]
+    state: Literal["usable", "denied", "silent", "absent"]
     text: str = ""
     hint: str = ""
     read_s: float | None = None

@@ -14,7 +14,7 @@ _PERIOD_S = 0.005
 
 
 def sensing(found: Instruments, access: Access) -> tuple[SensorFinding, ...]:
-    """Usable sensors with what was measured of them, then those that are denied, then those that are not there."""
+    """Usable sensors with what was measured of them, then those that are denied, then the silent and absent ones."""
     for sensor in found.sensors.values():
         sensor.period_s = _PERIOD_S  # to see how often they change, not how often they are worth reading
     recorder = Recorder(found.sensors, access, _PERIOD_S)
@@ -31,7 +31,11 @@ def sensing(found: Instruments, access: Access) -> tuple[SensorFinding, ...]:
         for name, sensor in found.sensors.items()
     ]
     denied = [SensorFinding(name, "denied", e.text, e.hint) for name, e in found.denied.items()]
-    absent = [SensorFinding(name, "absent", e.text, e.hint) for name, e in found.absent.items()]
+    # What the profile describes and nothing answers for is no sensor that happens not to be here.
+    asked = {"meter"} if access.profile.meter else set()
+    absent = [
+        SensorFinding(name, "silent" if name in asked else "absent", e.text, e.hint) for name, e in found.absent.items()
+    ]
     return (*usable, *denied, *absent)
 
 
