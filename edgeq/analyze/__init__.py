@@ -16,7 +16,7 @@ from edgeq.analyze.pmic import PmicFit, fit_pmic
 from edgeq.analyze.quality import front, quality
 from edgeq.analyze.recording import Recorded, recording
 from edgeq.analyze.speed import speeds
-from edgeq.records import BenchRecord, EvalRecord, Gguf, Row, Summary, Tariff
+from edgeq.records import BenchRecord, EvalRecord, Gguf, Host, Row, Summary, Tariff
 
 __all__ = [
     "PmicFit",
@@ -46,14 +46,13 @@ def summarize(
     """
     benches = sorted(benches, key=lambda b: (-b.model.bpw, b.model.sha256, b.host.cpu, b.turn))
     evals = sorted(evals, key=lambda e: (-e.model.bpw, e.model.sha256))
-    last = list(
-        {(b.model.sha256, b.host.condition, b.build.key, b.settings.without_waiting): b for b in benches}.values()
-    )
+    last = list({b.configuration: b for b in benches}.values())
     by_sha = {m.sha256: m for m in (*models, *(b.model for b in benches), *(e.model for e in evals))}
     reference = next((e.reference for e in evals), None)
     scored = {e.model.sha256: e for e in evals}
+    devices = _devices([*(b.host for b in benches), *(e.host for e in evals)])
     rows = [
-        _row(model, bench, scored.get(sha256), reference, tariff)
+        _row(model, bench, scored.get(sha256), reference, tariff, devices)
         for sha256, model in by_sha.items()
         for bench in _of(sha256, last)
     ]
@@ -81,17 +80,25 @@ def _of(sha256: str, benches: Sequence[BenchRecord]) -> list[BenchRecord] | list
     return [b for b in benches if b.model.sha256 == sha256] or [None]
 
 
+def _devices(hosts: Sequence[Host]) -> dict[tuple[str | None, ...], str]:
+    """A name for each condition: the CPU, and what else tells it from the others."""
+    conditions = list(dict.fromkeys(h.condition for h in hosts))
+    differs = [len(set(parts)) > 1 for parts in zip(*conditions, strict=True)]
+    return {c: ", ".join(part for i, part in enumerate(c) if part and (i == 0 or differs[i])) for c in conditions}
+
+
 def _row(
     model: Gguf,
     bench: BenchRecord | None,
     evaluation: EvalRecord | None,
     reference: Gguf | None,
     tariff: Tariff | None,
+    devices: dict[tuple[str | None, ...], str],
 ) -> Row:
     host = bench.host if bench else evaluation.host if evaluation else None
     row = Row(
         name=name_of(model),
-        device=", ".join(part for part in host.condition[:2] if part) if host else "",
+        device=devices[host.condition] if host else "",
         sha256=model.sha256,
         file_type=model.file_type,
         bpw=model.bpw,
@@ -110,8 +117,8 @@ def _measured(row: Row, bench: BenchRecord, tariff: Tariff | None) -> Row:
     """The row with all that its bench says."""
     traces, notes = on_host_clock(bench)
     load = next((p for p in bench.phases if p.kind == "load"), None)
-    timed = [p for p in bench.phases if p.kind in ("prefill", "decode")]
-    span_s = (bench.phases[-1].t1_ns - bench.phases[0].t0_ns) / 1e9
+    timed = [p for p in bench.phases if p.timed]
+    span_s = (bench.phases[-1].t1_ns - bench.begun_ns) / 1e9
     found_speeds = speeds(bench)
     found_energies, said = energies(bench, traces)
     found_memory = memory(bench, traces)

@@ -33,20 +33,20 @@ def energies(record: BenchRecord, traces: Sequence[Trace]) -> tuple[tuple[Energy
     by_channel = {t.channel: t for t in traces}
     faults = {s.sensor: s.fault for s in record.sampling if s.fault}
     found: dict[View, dict[str, Energy]] = {}
-    notes: list[Note] = []
+    drifts: dict[View, dict[str, None]] = {}
     for view in views([t.channel for t in traces]):
-        found[view] = {}
+        found[view], drifts[view] = {}, {}
         for test in record.settings.tests:
             timed = stats.timed(record, test.name)
             if not timed:
                 continue
             result, drift = _energy(view, test.name, timed, record.phases, by_channel, faults)
             found[view][test.name] = result
-            note = Note("idle-drift", f"At scope {view.scope}: {drift}", "Net energy is less certain for it.")
-            if drift and not view.estimated and note not in notes:
-                notes.append(note)
-    notes += _dismiss(found)
+            drifts[view] |= dict.fromkeys([drift] if drift else [])
+    notes = list(_dismiss(found))
     headline = next((v for v, tests in found.items() if any(e.gross_j_per_token for e in tests.values())), None)
+    if headline:
+        notes += [Note("idle", f"At scope {headline.scope}: {drift}") for drift in drifts[headline]]
     results = [
         msgspec.structs.replace(e, headline=True) if view == headline else e
         for view in sorted(found, key=lambda v: v != headline)
@@ -101,11 +101,13 @@ def _energy(
     def of(channels: Sequence[Channel]) -> PhaseEnergy:
         return stats.phase_energy([by_channel[c] for c in channels], windows, before, after, loaded)
 
-    result, source = of(view.channels), view.source
+    channels, source = view.channels, view.source
+    result = of(channels)
     if view.counter is not None and view.counter.lsb is not None:
         counted = of((view.counter,))
         if counted.gross_j and view.counter.lsb <= _FINE * counted.gross_j.value:
-            result, source = counted, f"{view.counter.sensor}: {view.counter.name}"
+            channels, source = (view.counter,), f"{view.counter.sensor}: {view.counter.name}"
+            result = counted
     missing = result.missing
     said = sorted({faults[c.sensor] for c in view.channels if c.sensor in faults})
     if missing and said:
@@ -125,7 +127,7 @@ def _energy(
         idle_w=result.idle_w,
         loaded_idle_w=result.loaded_idle_w,
         missing=missing,
-        limits_known=all(c.gain_error is not None for c in view.channels),
+        limits_known=all(c.gain_error is not None for c in channels),
     )
     return energy, result.drift
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+# ggml's own limit (GGML_MAX_N_THREADS); with more it crashes.
+THREADS = click.IntRange(1, 512)
+
+
 class Names(click.ParamType):  # type: ignore[type-arg]
     """A comma-separated list: ``Q4_K_M,IQ3_XXS``."""
 
@@ -50,7 +54,7 @@ def text_option(f: F) -> F:
 
 def threads_option(f: F) -> F:
     """CPU threads."""
-    return click.option("--threads", type=click.IntRange(1), default=None, help="CPU threads [physical cores].")(f)
+    return click.option("--threads", type=THREADS, help="CPU threads [physical cores].")(f)
 
 
 def tariff_options(f: F) -> F:

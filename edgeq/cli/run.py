@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeq.cli._options import Names, echo_json, json_option
+from edgeq.cli._options import THREADS, Names, echo_json, json_option
 
 
 @click.command("run")
@@ -25,7 +25,7 @@ from edgeq.cli._options import Names, echo_json, json_option
 @click.option("--profile", help="Device profile: a name from the shelf or a YAML file [local].")
 @click.option("--tests", type=Names(), help="Bench tests [pp512,tg128]; depth as tg128@d4096.")
 @click.option("--reps", "n_reps", type=click.IntRange(1), help="Timed repetitions of each test [10].")
-@click.option("--threads", "n_threads", type=click.IntRange(1), help="CPU threads [physical cores].")
+@click.option("--threads", "n_threads", type=THREADS, help="CPU threads [physical cores].")
 @click.option("--ctx", "n_ctx", type=click.IntRange(16), help="Tokens per chunk of text [512].")
 @click.option("--chunks", "n_chunks", type=click.IntRange(0), help="Chunks to evaluate, 0 for all [32].")
 @click.option("--calibration-chunks", type=click.IntRange(0), help="Chunks to calibrate on, 0 for all [64].")
