@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -39,14 +40,23 @@ def measured(
     profile = Profile("test", sensors=("process_memory", "system_memory", "meter"), meter=meter)
     access = Access(profile=profile)
     said: list[str] = []
+    shares: list[float] = []
+
+    def live(share: float, text: str) -> None:
+        shares.append(share)
+        said.append(text)
+
     with instruments.opened(access) as found:
         asked = bench.settings(profile, ("pp128", "tg16"), n_reps=3, n_threads=1, found=found)
         # As long as that where power is measured; shorter in a test, but for the hundred periods that it takes.
         assert asked.idle_s >= 30 and asked.min_window_s >= 10
         asked = msgspec.structs.replace(asked, idle_s=window_s, min_window_s=window_s)
         one = bench.Bench(built, access, found, asked, folder / "records")
-        record = one.measure(model, on_progress=lambda share, text: said.append(text))
+        record = one.measure(model, on_progress=live)
         assert one.measure(model) == record  # found again
+    assert max(a - b for a, b in itertools.pairwise(shares)) < 0.2  # a test may turn out longer than was expected
+    # The last look is up to half a second before the end.
+    assert shares[0] < 0.1 and 1 - 0.6 / (4 * window_s) < shares[-1] <= 1
     (row,) = analyze.summarize([record], []).rows
     return record, row, said
 

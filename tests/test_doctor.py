@@ -48,7 +48,13 @@ def test_a_usable_sensor_shows_its_scope_period_step_noise_and_cost(
     assert total.channel == "VDD_IN"
     assert total.value == pytest.approx(jetson.WATTS["orin_nano"]["idle"], rel=0.02)
     assert total.lsb == pytest.approx(0.03968, rel=1e-3)  # 8 mA at 4.96 V
-    assert total.measured_period_s is None or total.measured_period_s >= 0.0066
+
+
+def test_how_often_a_sensor_changes_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, said = examined(tmp_path, monkeypatch, nvidia.datacenter, "--json")
+    nvml = next(s for s in msgspec.json.decode(said, type=Examination).sensors if s.name == "nvml")
+    counter = next(r for r in nvml.readings if r.quantity == "energy")
+    assert counter.measured_period_s == pytest.approx(0.1, abs=0.02)  # its driver writes it ten times a second
 
 
 def pi5_denied(machine: Machine) -> None:

@@ -9,20 +9,30 @@ from edgeq.recorder import Recorder
 from edgeq.records import BenchSettings, Phase
 from edgeq.stats import Source, sources
 
-_SHOWN = {"warmup": "warming up", "fill": "filling the context", "loaded": "idle, model loaded", "sync": "load bursts"}
+# Of a test of which nothing is known yet.
+_UNKNOWN_S = 10.0
 
 
 class Live:
     """Told of phases by the run and of time by the recorder's thread, it hands on (share done, one line)."""
 
-    def __init__(self, settings: BenchSettings, recorder: Recorder, on_progress: Callable[[float, str], None]) -> None:
+    def __init__(
+        self,
+        settings: BenchSettings,
+        recorder: Recorder,
+        clock: Callable[[], int],
+        on_progress: Callable[[float, str], None],
+    ) -> None:
         self._settings = settings
         self._recorder = recorder
+        self._clock = clock
         self._on_progress = on_progress
         self._lock = threading.Lock()
-        # Per test its repetitions and about five warm-ups; idle phases and loading count as one repetition each.
-        self._total = 5 + len(settings.tests) * (settings.n_reps + 5)
-        self._done = 0.0
+        # How long each test will take is known from its first repetition on.
+        self._expected_s = {t.name: settings.min_window_s or _UNKNOWN_S for t in settings.tests}
+        self._spent_s = dict.fromkeys(self._expected_s, 0.0)
+        self._rested_s = 0.0
+        self._resting_ns: int | None = None
         self._at = "loading"
         self._tps = ""
         self._source = _widest(recorder)
@@ -31,17 +41,25 @@ class Live:
 
     def idle(self, rep: int) -> None:
         """The machine rests before (0) or after (1) the program."""
+        self._resting_ns = self._clock()
         self._say("idle" if rep == 0 else "idle again")
 
     def phase(self, phase: Phase) -> None:
-        """A phase has ended."""
-        self._done += 1
-        if phase.timed:
-            seconds = (phase.t1_ns - phase.t0_ns) / 1e9
+        """A phase has ended: the line says it of a repetition, and else what comes next."""
+        seconds, n_reps = (phase.t1_ns - phase.t0_ns) / 1e9, self._settings.n_reps
+        if phase.timed and phase.test:
             self._tps = f"{phase.n_tokens / seconds:.1f} t/s" if seconds else ""
-            self._say(f"{phase.test} {phase.rep + 1}/{self._settings.n_reps}")
-        else:
-            self._say(_SHOWN.get(phase.kind, phase.kind))
+            self._spent_s[phase.test] += seconds
+            self._expected_s[phase.test] = max(self._settings.min_window_s, n_reps * seconds)
+            # Beyond the asked for, it goes on until the window is full.
+            of = f"/{n_reps}" if phase.rep < n_reps else ""
+            self._say(f"{phase.test} {phase.rep + 1}{of}")
+            return
+        if phase.kind in ("load", "loaded"):
+            self._rested_s += self._settings.idle_s
+            self._resting_ns = phase.t1_ns if phase.kind == "load" else None
+        rests = phase.kind == "load" and self._settings.idle_s
+        self._say("load bursts" if phase.kind == "sync" else "idle, model loaded" if rests else "warming up")
 
     def tick(self) -> None:
         """Some time has passed."""
@@ -59,7 +77,15 @@ class Live:
         if degrees := [v for _, v, _ in self._recorder.latest("temperature")]:
             parts.append(f"{max(degrees):.0f} °C")
         with self._lock:
-            self._on_progress(min(1.0, self._done / self._total), "  ".join(p for p in parts if p))
+            self._on_progress(self._share(), "  ".join(p for p in parts if p))
+
+    def _share(self) -> float:
+        """Of the expected time: rests before loading, after it, after the tests and at the end; and the tests."""
+        idle_s = self._settings.idle_s
+        resting_s = 0.0 if self._resting_ns is None else (self._clock() - self._resting_ns) / 1e9
+        done_s = self._rested_s + min(resting_s, idle_s)
+        done_s += sum(min(self._spent_s[t], expected_s) for t, expected_s in self._expected_s.items())
+        return min(1.0, done_s / (4 * idle_s + sum(self._expected_s.values())))
 
     def _update_watts(self) -> None:
         """From the widest source: the sum of its last values, or the growth of its counters since the last look."""

@@ -67,7 +67,7 @@ class _Run:
         self._buffers: list[Buffer] = []
         self._memory: dict[str, dict[str, int | None]] = {}
         self._recorder = Recorder(bench.found.sensors, bench.access)
-        self._live = Live(bench.settings, self._recorder, on_progress)
+        self._live = Live(bench.settings, self._recorder, bench.access.clock, on_progress)
 
     def record(self, turn: int) -> BenchRecord:
         bench = self._bench

@@ -94,13 +94,10 @@ def command(
                 )
             else:
                 records = bench.series(one, described, bench.updates(update, bench.n_measurements(len(described))))
-            for model in told:
-                click.echo(
-                    f"{Path(model.path).name} was measured before: {one.path(model)[0]}. Delete it to measure again.",
-                    err=True,
-                )
-            if not told:
-                click.echo(f"The records are in {out}.", err=True)
+        for model in told:
+            path = one.path(model)[0]
+            click.echo(f"{Path(model.path).name} was measured before; to measure again, delete {path}.", err=True)
+        click.echo(f"The records are in {out}.", err=True)
     summary = analyze.summarize(records, [], tariff=price)
     if as_json:
         echo_json(summary)
