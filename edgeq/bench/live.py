@@ -41,8 +41,7 @@ class Live:
 
     def idle(self, rep: int) -> None:
         """The machine rests before (0) or after (1) the program."""
-        self._resting_ns = self._clock()
-        self._say("idle" if rep == 0 else "idle again")
+        self._rest("idle" if rep == 0 else "idle again")
 
     def phase(self, phase: Phase) -> None:
         """A phase has ended: the line says it of a repetition, and else what comes next."""
@@ -57,14 +56,26 @@ class Live:
             return
         if phase.kind in ("load", "loaded"):
             self._rested_s += self._settings.idle_s
-            self._resting_ns = phase.t1_ns if phase.kind == "load" else None
-        rests = phase.kind == "load" and self._settings.idle_s
-        self._say("load bursts" if phase.kind == "sync" else "idle, model loaded" if rests else "warming up")
+            self._resting_ns = None
+        if phase.kind == "load" and self._settings.idle_s:
+            self._rest("idle, model loaded")
+        else:
+            self._say("load bursts" if phase.kind == "sync" else "warming up")
+
+    def test_ended(self, test: str) -> None:
+        """All repetitions of a test are done; after the last test the model rests in memory."""
+        if test == self._settings.tests[-1].name and self._settings.idle_s:
+            self._rest("idle, model loaded")
 
     def tick(self) -> None:
         """Some time has passed."""
         self._update_watts()
         self._tell()
+
+    def _rest(self, at: str) -> None:
+        self._resting_ns = self._clock()
+        self._tps = ""
+        self._say(at)
 
     def _say(self, at: str) -> None:
         self._at = at

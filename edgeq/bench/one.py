@@ -133,6 +133,7 @@ class _Run:
         elif kind == "memory":
             at = str(e.pop("at"))
             self._memory[at] = msgspec.convert(e, dict[str, int | None])
+            self._live.test_ended(at)
 
 
 def _argv(model: Gguf, s: BenchSettings) -> list[str]:
