@@ -1,5 +1,6 @@
 # make demo   set everything up and run the main job on the project's own small model (10 minutes the first time)
 # make test   set up what is missing, check style and types, run all tests
+# make test-builds   compile llama.cpp for other backends and machines and try them out (25 minutes the first time)
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -7,7 +8,11 @@ BIN := $(VENV)/bin
 export CMAKE_ARGS := -DLLAMA_BUILD=OFF -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check benchmarks docs clean
+# For `make test-builds`: cross compiler, emulator, and the libraries of the other backends.
+BUILD_PACKAGES := g++-aarch64-linux-gnu qemu-user-static libopenblas-dev pkg-config \
+	libvulkan-dev glslc spirv-headers mesa-vulkan-drivers zstd
+
+.PHONY: demo test test-builds check benchmarks docs clean
 
 demo: $(VENV)/.user
 	$(BIN)/edgeq run tests/model/edgeq-5m-f16.gguf \
@@ -18,6 +23,12 @@ demo: $(VENV)/.user
 
 test: check
 	$(BIN)/python -m pytest
+
+test-builds: check
+	dpkg -s $(BUILD_PACKAGES) > /dev/null 2>&1 || { apt-get -qq update && \
+		apt-get install -y --no-install-recommends $(BUILD_PACKAGES); } || \
+		{ echo "Install these first: $(BUILD_PACKAGES)"; exit 4; }
+	$(BIN)/python -m pytest -m builds tests/builds
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -19,8 +19,8 @@ from rich.console import Console
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edgeq import cli, plugins, report, store  # noqa: E402
-from edgeq.records import BenchRecord, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary  # noqa: E402
+from edgeq import cli, plugins, profiles, report, store  # noqa: E402
+from edgeq.records import BenchRecord, Build, Bundle, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary  # noqa: E402
 
 DEMO = ROOT / "docs" / "demo" / "summary.json"
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
@@ -71,15 +71,34 @@ def sensors() -> str:
     return "| sensor | |\n|---|---|\n" + "\n".join(rows) + "\n"
 
 
+def devices() -> str:
+    """The profiles of the shelf."""
+    rows = []
+    for p in map(profiles.load, profiles.names()):
+        cores = " + ".join(f"{c.count} {c.name}" for c in p.cores) or "-"
+        memory = f"{p.memory.gib:g} GiB {p.memory.kind}".strip() if p.memory else "-"
+        rate = f"{p.memory.gb_s:g}" if p.memory and p.memory.gb_s else "-"
+        what = p.description.removesuffix(".")
+        rows.append(f"| `{p.name}` | {what} | {cores} | {memory} | {rate} | {p.backend} | `{p.isa}` |")
+    head = "| profile | device | cores | memory | GB/s | backend | isa |"
+    return f"{head}\n|---|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
 def schema() -> str:
     """JSON Schema of everything that lies on disk."""
-    kinds = (BenchRecord, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary)
+    kinds = (BenchRecord, Build, Bundle, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary)
     (_, components) = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": components}
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"commands": commands, "imports": imports, "sensors": sensors, "demo": demo}
+BLOCKS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "imports": imports,
+    "sensors": sensors,
+    "demo": demo,
+    "devices": devices,
+}
 
 
 def documents() -> dict[Path, str]:

@@ -20,6 +20,13 @@ _FEATURES = (
     *("amx_int8", "asimd", "asimddp", "asimdhp", "fphp", "i8mm", "bf16", "sve", "sve2", "sme"),
 )
 
+# What makers of main boards leave in DMI where a name should be.
+_PLACEHOLDERS = {
+    *("", "0", "n/a", "none", "unknown", "undefined", "invalid", "empty", "oem", "o.e.m.", "default string"),
+    *("to be filled by o.e.m.", "not applicable", "not specified", "all series", "type1productconfigid"),
+    *("system manufacturer", "system product name", "base board product name", "x.x"),
+}
+
 
 def host(root: Path = Path("/")) -> Host:
     """Facts about this machine, for the record of everything that is measured on it."""
@@ -39,7 +46,14 @@ def host(root: Path = Path("/")) -> Host:
         power_mode=_power_mode(root),
         power_supply=_power_supply(),
         swap_used_bytes=psutil.swap_memory().used,
+        board=_board(root),
     )
+
+
+def named(text: str | None) -> str | None:
+    """A name that firmware gives, None where its maker has left the field as it was."""
+    name = (text or "").strip("\0 \n\t")
+    return None if name.lower() in _PLACEHOLDERS else name
 
 
 def physical_cores() -> int:
@@ -80,6 +94,11 @@ def _power_supply() -> Literal["mains", "battery"] | None:
     if battery is None or battery.power_plugged is None:
         return None
     return "mains" if battery.power_plugged else "battery"
+
+
+def _board(root: Path) -> str | None:
+    places = ("proc/device-tree/model", "sys/class/dmi/id/product_name", "sys/class/dmi/id/board_name")
+    return next((name for place in places if (name := named(_text(root / place)))), None)
 
 
 def _cpuinfo(root: Path) -> tuple[str, set[str]]:

@@ -19,13 +19,14 @@ from edgeq import (
     evaluate,
     instruments,
     plugins,
+    profiles,
     quantize,
     report,
 )
 from edgeq.access import Access
 from edgeq.corpus import Part
 from edgeq.errors import InputError
-from edgeq.records import Build, EvalRecord, EvalSettings, Plan, Profile, Recipe, Run, Summary
+from edgeq.records import Build, EvalRecord, EvalSettings, Plan, Recipe, Run, Summary
 from edgeq.run_folder import RunFolder
 
 Update = Callable[..., None]
@@ -42,7 +43,8 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
     """One model to a measured table. What is done already (by the hashes of its inputs) is not done again."""
     with folder.working():
         folder.begin(Run(plan, edgeq.__version__, device.host()))
-        profile = plugins.settings("profiles", plan.profile, Profile)
+        profile = profiles.load(plan.profile)
+        build.refuse_elsewhere(profile, Access(profile=profile))
         tests = bench.settings(profile, plan.tests, n_reps=plan.n_reps, n_threads=plan.n_threads)
         scoring = EvalSettings(
             n_ctx=plan.n_ctx, n_chunks=plan.n_chunks, first=plan.n_ctx // 2, n_threads=tests.n_threads
@@ -60,7 +62,7 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                 on_progress=lambda text: update(None, text),
             )
         with steps("build") as update:
-            built = build.build(profile.backend, on_progress=lambda text, share: update(share, text))
+            built = build.build(profile, on_progress=lambda text, share: update(share, text))
         recipes = choose(plan, built)
         imatrix = None
         if any(r.imatrix for r in recipes) and calibrated:

@@ -6,18 +6,9 @@ import contextlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import msgspec
-
-from edgeq import store
+from edgeq import manifest, store
 from edgeq.errors import InputError
-from edgeq.records import SCHEMA, BenchRecord, EvalRecord, Gguf, Imatrix, Record, Run, Summary
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """SHA-256 of every file of a finished run, by path inside its folder."""
-
-    schema: int
-    sha256: dict[str, str]
+from edgeq.records import BenchRecord, EvalRecord, Gguf, Imatrix, Record, Run, Summary
 
 
 class RunFolder:
@@ -42,7 +33,7 @@ class RunFolder:
 
     def begin(self, run: Run) -> None:
         """Write down what is about to be done; until the run has ended there is no manifest."""
-        (self.path / "manifest.json").unlink(missing_ok=True)
+        (self.path / manifest.NAME).unlink(missing_ok=True)
         store.save(self.path / "run.json", run, store.key_of(run))
 
     def finish(self, summary: Summary, page: str, records: Collection[Record]) -> None:
@@ -50,9 +41,7 @@ class RunFolder:
         store.save(self.path / "summary.json", summary, store.key_of(summary))
         store.write_text(self.page, page)
         belongs = [self.path / "run.json", self.path / "summary.json", self.page, *self._files_of(records)]
-        sums = {str(p.relative_to(self.path)): store.sha256_file(p) for p in belongs}
-        manifest = Manifest(SCHEMA, dict(sorted(sums.items())))
-        store.write_bytes(self.path / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        manifest.write(self.path, belongs)
 
     def load(self) -> tuple[list[BenchRecord], list[EvalRecord], list[Gguf]]:
         """The records of the last finished run, or of everything there is where none has finished."""
@@ -79,10 +68,6 @@ class RunFolder:
                     yield path.with_suffix(".gguf")
 
     def _names(self) -> list[str]:
-        manifest = self.path / "manifest.json"
-        if manifest.exists():
-            try:
-                return sorted(msgspec.json.decode(manifest.read_bytes(), type=Manifest).sha256)
-            except msgspec.DecodeError as e:
-                raise InputError(f"{manifest} is damaged: {e}.", "Run `edgeq run` again.") from None
+        if (self.path / manifest.NAME).exists():
+            return sorted(manifest.read(self.path))
         return sorted(str(p.relative_to(self.path)) for d in (self.models, self.records) for p in d.glob("*.json*"))

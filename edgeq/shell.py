@@ -24,6 +24,7 @@ import msgspec
 from edgeq.errors import InputError, MissingError, ToolError
 
 Event = dict[str, object]
+OnEvent = Callable[[Event], None]
 _POLL_S = 0.05
 _TAIL_LINES = 12
 
@@ -189,6 +190,10 @@ def _failure(what: str, argv: list[str], status: int, last: Event, log: Path) ->
             return MissingError(text, "Free some space or choose another folder, then run the same command again.")
         hint = "Use a smaller model, context or batch." if code == "memory" else f"The log is {log}."
         return ToolError(text, hint, status=status, log=log)
+    if "No space left on device" in tail:
+        return MissingError(
+            f"{what} failed: there is no space left.", f"Free some, then run it again. The log is {log}."
+        )
     if status == 127:
         return MissingError(f"{what} failed: the program {name} can't be started.", "Run `edgeq build` again.")
     if status > 128:

@@ -145,13 +145,13 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def need_space(folder: Path, n_bytes: int, what: str) -> None:
-    """Refuse beforehand what can't fit on the disk. ``n_bytes``: what is about to be written."""
+def need_space(folder: Path, n_bytes: int, what: str, instead: str = "Choose another (--out).") -> None:
+    """Refuse beforehand what can't fit on the disk. ``n_bytes`` are about to be written; ``instead``: a way out."""
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         raise MissingError(
             f"{what} needs {n_bytes / 1e9:.2f} GB in {folder}, and {free / 1e9:.2f} GB are free.",
-            "Free some space or choose another folder (--out).",
+            f"Free some space. {instead}",
         )
 
 
@@ -178,6 +178,14 @@ def save(path: Path, record: Record, key: str) -> None:
 def load(path: Path, kind: type[R]) -> R:
     """Read a record. Raises InputError where the file is damaged, of another kind or from a newer edgeq."""
     return _decode(path, _open(path), kind)
+
+
+def try_load(path: Path, kind: type[R]) -> R | None:
+    """As `load`, None where it can't be read: damaged, or of another version."""
+    try:
+        return load(path, kind)
+    except InputError:
+        return None
 
 
 def load_any(path: Path, kinds: tuple[type[Record], ...]) -> Record:

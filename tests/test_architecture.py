@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 import edgeq
 from edgeq import cli
 from edgeq.plugins import module, modules
-from edgeq.records import Profile, Recipe
+from edgeq.records import BenchSettings, Profile, Recipe
+from edgeq.toolchain import toolchain
 from tests.sysroots.machine import Machine
 
 ROOT = Path(__file__).parents[1]
@@ -22,8 +24,11 @@ PACKAGE = ROOT / "edgeq"
 
 # module -> the modules of edgeq it may import. A package's name stands for all of its files.
 NOUNS = {"records", "errors"}
-TOOLBOX = {"shell", "store", "device", "gguf_info", "plugins"}
-ROOMS = {"convert", "calibrate", "quantize", "build", "bench", "evaluate", "analyze", "report", "doctor"}
+TOOLBOX = {"shell", "store", "device", "gguf_info", "plugins", "manifest", "toolchain"}
+ROOMS = {
+    *("convert", "calibrate", "quantize", "build", "bench", "evaluate", "analyze", "report"),
+    *("profiles", "fit", "bundle", "verify", "doctor"),
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "records": {"records"},
@@ -43,26 +48,32 @@ MAY_IMPORT: dict[str, set[str]] = {
     "instruments": NOUNS | {"access", "plugins", "sensors"},
     "recorder": {"access", "records", "sensors"},
     "converter": {"errors", "shell", "sources", "store"},
-    "run_folder": NOUNS | {"store"},
+    "manifest": NOUNS | {"store"},
+    "toolchain": {"access", "records"},
+    "run_folder": NOUNS | {"manifest", "store"},
     "worker": {"worker"},
     # shelves
     "quants": {"records"},
-    "backends": {"records", "shell"},
+    "backends": {"access", "backends", "records", "toolchain"},
     "sensors": NOUNS | {"access", "sensors"},
     "logs": NOUNS | {"logs", "sensors"},
     # rooms
-    "build": NOUNS | {"device", "plugins", "shell", "sources", "store"},
+    "profiles": NOUNS | {"access", "device", "plugins", "profiles", "store", "toolchain"},
+    "build": NOUNS | {"access", "backends", "build", "device", "plugins", "shell", "sources", "store", "toolchain"},
     "convert": NOUNS | {"converter", "models", "store"},
     "calibrate": NOUNS | {"corpus", "gguf_info", "programs", "store"},
     "quantize": NOUNS | {"gguf_info", "models", "plugins", "programs", "store"},
     "bench": NOUNS | {"access", "bench", "device", "instruments", "plugins", "programs", "recorder", "stats", "store"},
     "evaluate": NOUNS | {"corpus", "device", "gguf_info", "programs", "store"},
+    "fit": {"device", "fit", "gguf_info", "programs", "records"},
+    "bundle": NOUNS | {"access", "bundle", "gguf_info", "manifest", "shell", "store", "toolchain"},
+    "verify": {"errors", "manifest", "store"},
     "stats": {"records", "stats"},
     "analyze": NOUNS | {"analyze", "stats"},
     "report": {"records", "report"},
     "doctor": NOUNS
-    | {"access", "build", "converter", "device", "doctor", "instruments", "plugins", "recorder", "sources", "stats"}
-    | {"store"},
+    | {"access", "build", "converter", "device", "doctor", "instruments", "plugins", "profiles", "recorder", "sources"}
+    | {"stats", "store"},
     # corridor and front desk
     "pipeline": NOUNS | TOOLBOX | ROOMS | {"__init__", "access", "corpus", "instruments", "run_folder"},
     "cli": NOUNS
@@ -134,7 +145,7 @@ def test_no_import_cycles() -> None:
 
 
 def test_no_room_imports_another_room() -> None:
-    # The doctor looks at builds, which is what it is for.
+    # The doctor looks at builds and profiles, which is what it is for.
     rooms = ROOMS - {"doctor"}
     assert {(r, o) for r in rooms for o in MAY_IMPORT[r] & rooms if r != o} == set()
 
@@ -194,11 +205,15 @@ def test_generated_documents_are_up_to_date() -> None:
 
 
 @pytest.mark.parametrize("name", modules("backends"))
-def test_contract_of_backends(name: str) -> None:
+def test_contract_of_backends(name: str, tmp_path: Path) -> None:
     shelf = module("backends", name)
-    assert all(note.text and note.hint for note in shelf.check())
-    assert all(a.startswith("-D") for a in shelf.cmake_args())
-    assert isinstance(shelf.runner_args(Profile("x")), dict)
+    access = Machine(tmp_path).access()
+    for target in (None, "aarch64-linux-gnu"):
+        found = shelf.check(access, Profile("x"), toolchain(access, target))
+        assert all(note.text and note.hint for note in found.problems)
+    assert all(a.startswith("-D") for a in shelf.cmake_args(Profile("x")))
+    assert msgspec.convert(shelf.runner_args(Profile("x")) | {"tests": ()}, BenchSettings)
+    assert shelf.DEVICE in ("cpu", "accel", "gpu") and shelf.NO_DEVICE and shelf.BYTES_PER_JOB > 0
 
 
 @pytest.mark.parametrize("name", modules("quants"))

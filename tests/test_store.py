@@ -11,7 +11,19 @@ import pytest
 
 from edgeq import store
 from edgeq.errors import InputError, MissingError
-from edgeq.records import SCHEMA, Corpus, EvalRecord, Gguf, Imatrix, Recipe
+from edgeq.records import (
+    SCHEMA,
+    BenchRecord,
+    Build,
+    Bundle,
+    Corpus,
+    EvalRecord,
+    Gguf,
+    Imatrix,
+    Recipe,
+    Run,
+    Summary,
+)
 
 RECIPE = Recipe("Q4_K_M", "Q4_K_M", overrides=(("^blk", "q8_0"),))
 
@@ -108,11 +120,5 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("schema-*/*")), ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_records_of_every_old_schema_can_be_read(path: Path) -> None:
-    kinds = {k.__name__: k for k in (Gguf, Imatrix, EvalRecord)}
-    kind = path.name.split(".")[0]
-    if kind in kinds:
-        assert store.load(path, kinds[kind])
-    else:
-        from edgeq.records import BenchRecord, Run, Summary
-
-        assert store.load(path, {"BenchRecord": BenchRecord, "Run": Run, "Summary": Summary}[kind])
+    kinds = {k.__name__: k for k in (BenchRecord, Build, Bundle, EvalRecord, Gguf, Imatrix, Run, Summary)}
+    assert store.load(path, kinds[path.name.split(".")[0]])

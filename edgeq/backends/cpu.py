@@ -1,35 +1,29 @@
-"""The CPU of this machine, with every instruction set it has."""
+"""The CPU: for the machine that compiles, for one kind of processor, or all kinds, chosen at run time."""
 
 from __future__ import annotations
 
-from edgeq import shell
-from edgeq.records import Note, Profile
+from edgeq.access import Access
+from edgeq.backends import Check
+from edgeq.backends._isa import isa_args
+from edgeq.backends._offload import offload
+from edgeq.records import Profile
+from edgeq.toolchain import Toolchain
+
+DEVICE = "cpu"
+BYTES_PER_JOB = 1_500_000_000
+NO_DEVICE = "llama.cpp found nothing to compute on: its log says why."
 
 
-def check() -> list[Note]:
-    """A C++17 compiler is all that is needed: CMake and Ninja come with edgeq."""
-    if compiler() is not None:
-        return []
-    return [
-        Note(
-            "no-compiler",
-            "No C++ compiler was found.",
-            "Install one: `apt install g++` (Debian, Ubuntu, Raspberry Pi OS), `xcode-select --install` (macOS).",
-        )
-    ]
+def check(access: Access, profile: Profile, chain: Toolchain) -> Check:
+    """Nothing beyond the compiler: CMake and Ninja come with edgeq."""
+    return Check()
 
 
-def compiler() -> str | None:
-    """First line of the C++ compiler's version, or None where there is no compiler."""
-    text = shell.output(["c++", "--version"])
-    return text.splitlines()[0] if text else None
-
-
-def cmake_args() -> tuple[str, ...]:
-    """llama.cpp's own options: only the CPU backend, tuned for this machine."""
-    return ("-DGGML_NATIVE=ON", "-DGGML_METAL=OFF", "-DGGML_BLAS=OFF")
+def cmake_args(profile: Profile) -> tuple[str, ...]:
+    """llama.cpp's own options: only the CPU backend."""
+    return (*isa_args(profile), "-DGGML_METAL=OFF", "-DGGML_BLAS=OFF")
 
 
 def runner_args(profile: Profile) -> dict[str, object]:
     """No layer leaves the CPU."""
-    return {"n_gpu_layers": 0}
+    return offload(profile, default=0)

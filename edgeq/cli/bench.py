@@ -62,11 +62,11 @@ def command(
     """
     from rich.console import Console
 
-    from edgeq import analyze, bench, build, instruments, models, plugins, report, store
+    from edgeq import analyze, bench, build, instruments, models, profiles, report, store
     from edgeq.access import Access
     from edgeq.cli._options import tariff
     from edgeq.cli._progress import step
-    from edgeq.records import BenchRecord, Profile
+    from edgeq.records import BenchRecord
 
     price = tariff(money)
     if bool(files) == bool(replay):
@@ -77,10 +77,11 @@ def command(
         records = [store.load(path, BenchRecord) for path in replay]
     else:
         described = [models.describe(path) for path in files]
-        device = plugins.settings("profiles", profile, Profile)
+        device = profiles.load(profile)
+        build.refuse_elsewhere(device, Access(profile=device))
         bench.settings(device, tests, n_reps=reps, n_threads=threads or 0)  # refused before the long work
         with step("build") as update:
-            built = build.build(device.backend, on_progress=lambda text, share: update(share, text))
+            built = build.build(device, on_progress=lambda text, share: update(share, text))
         access = Access(profile=device)
         with instruments.opened(access) as found, step("bench") as update:
             asked = bench.settings(

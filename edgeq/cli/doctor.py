@@ -23,12 +23,11 @@ def command(profile: str, as_json: bool) -> None:
 
     Exit status 4 where a needed thing is missing or energy can't be measured; speed and memory need no sensor.
     """
-    from edgeq import plugins
+    from edgeq import profiles
     from edgeq.access import Access
     from edgeq.doctor import examine
-    from edgeq.records import Profile
 
-    found = examine(Access(profile=plugins.settings("profiles", profile, Profile)))
+    found = examine(Access(profile=profiles.load(profile)))
     if as_json:
         echo_json(found)
     else:

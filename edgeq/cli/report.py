@@ -45,10 +45,9 @@ def command(
     """Print the table of one or more run folders again; needs the records only, no llama.cpp."""
     from rich.console import Console
 
-    from edgeq import analyze, logs, plugins, report, store
+    from edgeq import analyze, logs, profiles, report, store
     from edgeq.cli import _tables
     from edgeq.cli._options import tariff
-    from edgeq.records import Profile
     from edgeq.run_folder import RunFolder
 
     price = tariff(money)
@@ -58,7 +57,7 @@ def command(
         raise click.UsageError(
             "A recording alone has no tokens: --html, --md, --csv and prices need RUNS beside --trace."
         )
-    meter = plugins.settings("profiles", profile, Profile).meter
+    meter = profiles.load(profile).meter
     traces = [trace for path in recordings for trace in logs.read(path, meter, interval)]
     if not runs:
         recorded = analyze.recording(traces)

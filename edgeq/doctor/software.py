@@ -7,7 +7,10 @@ import os
 import shutil
 import sys
 
+import msgspec
+
 from edgeq import build, converter, device, plugins, sources, store
+from edgeq.access import Access
 from edgeq.doctor.finding import Finding
 from edgeq.errors import EdgeqError, MissingError
 
@@ -22,17 +25,22 @@ def software() -> list[Finding]:
         *(_backend(name) for name in plugins.modules("backends")),
         _binding(),
         _cache(),
-        *(Finding("build", True, f"{b.key} {b.backend}, llama.cpp {b.llama_commit[:9]}") for b in build.list_builds()),
+        *(
+            Finding("build", True, f"{b.key} {b.backend} {b.target} {b.isa}, llama.cpp {b.llama_commit[:9]}")
+            for b in build.list_builds()
+        ),
         _converter(),
     ]
 
 
 def _backend(name: str) -> Finding:
-    shelf = plugins.module("backends", name)
-    problems = shelf.check()
-    if problems:
-        return Finding(name, False, problems[0].text, problems[0].hint, needed=name == "cpu")
-    return Finding(name, True, shelf.compiler(), needed=name == "cpu")
+    found = build.check(Access(), msgspec.structs.replace(build.LOCAL, backend=name))
+    own = [f"{k} {v}" for k, v in found.versions.items() if k != "compiler"]
+    said = ", ".join(own) or found.versions.get("compiler", "ready")
+    if found.problems:
+        texts, hints = [p.text for p in found.problems], [p.hint for p in found.problems]
+        return Finding(name, False, " ".join(texts), "\n".join(dict.fromkeys(hints)), needed=name == "cpu")
+    return Finding(name, True, said, needed=name == "cpu")
 
 
 def _binding() -> Finding:

@@ -6,7 +6,8 @@ import msgspec
 
 # 1: first version.
 # 2: energy and its channels' errors, memory by kind, throttling, meters, idle phases, what sampling cost.
-SCHEMA = 2
+# 3: builds with versions and self-tests, profiles with everything that is known of a device, boards in hosts.
+SCHEMA = 3
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):

@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 
 from edgeq.records.base import Note, Record
-from edgeq.records.measure import BenchSettings, EvalSettings, Host
-from edgeq.records.prepare import Corpus
+from edgeq.records.device import Host
+from edgeq.records.measure import BenchSettings, EvalSettings
+from edgeq.records.prepare import Corpus, Gguf
 
 
 class Estimate(Record, frozen=True):
@@ -140,6 +141,50 @@ class Memory(Record, frozen=True):
     cgroup_peak_bytes: int | None = None
     vram_peak_bytes: int | None = None
     kv_bytes: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class Fit(Record, frozen=True):
+    """Whether a model's file will run on a board with a context of ``n_ctx``, and how fast it can decode at most.
+
+    ``mapped``: weights that stay in the pages of the file, which the kernel may drop and read again. ``repacked``:
+    weights that are copied into the program's own memory. ``kv``: caches and recurrent states. ``compute``: what a
+    batch of ``n_ubatch`` tokens touches. ``overhead``: the program, its libraries and the vocabulary, measured.
+    ``held``: what can't be given back. ``needed``: that and the mapped weights. ``rss_peak``: that and the pages of the
+    file that only loading needs. All these are of the main memory; ``gpu_needed`` is of a GPU's own.
+
+    ``verdict``: fits where the main memory takes ``rss_peak``, tight where it takes ``needed`` only, so that the kernel
+    drops pages while the model is loaded. ``margin``: what is usable less what is needed, in the memory that has the
+    least to spare; below 0 where it does not fit. ``max_n_ctx``: the longest context that there is room for, up to the
+    training context; 0 for none.
+
+    ``read``: weights that one token reads. ``bound_tps``: what the memory's bandwidth allows for with an empty context,
+    ``full_bound_tps`` with a full one: bounds and no forecasts. None where the bandwidth is not known.
+    """
+
+    model: Gguf
+    profile: str
+    n_ctx: int
+    n_ubatch: int
+    weights_bytes: int
+    mapped_bytes: int
+    repacked_bytes: int
+    kv_bytes: int
+    compute_bytes: int
+    overhead_bytes: int
+    held_bytes: int
+    needed_bytes: int
+    rss_peak_bytes: int
+    usable_bytes: int
+    verdict: Literal["fits", "tight", "does not fit"]
+    margin_bytes: int
+    max_n_ctx: int
+    n_ctx_train: int
+    read_bytes: int
+    bound_tps: float | None = None
+    full_bound_tps: float | None = None
+    bandwidth_source: str = ""
+    gpu_needed_bytes: int | None = None
+    gpu_usable_bytes: int | None = None
 
 
 class Row(Record, frozen=True):

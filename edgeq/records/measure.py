@@ -7,14 +7,31 @@ from typing import Literal
 import msgspec
 
 from edgeq.records.base import Note, Record
+from edgeq.records.device import Host, Profile
 from edgeq.records.prepare import Corpus, Gguf
-from edgeq.records.sensing import Meter, PmicModel, Sampling, Trace
+from edgeq.records.sensing import Sampling, Trace
+
+
+class SelfTest(Record, frozen=True):
+    """What a finished build has shown: it sees its devices, quantizes, and decodes what it must.
+
+    ``emulator``: the program that ran the tools of another processor, "" where they ran directly. ``skipped``: why
+    nothing was run; then the rest is empty.
+    """
+
+    devices: tuple[str, ...] = ()
+    tokens: tuple[int, ...] = ()
+    quantized_sha256: str = ""
+    seconds: float = 0.0
+    emulator: str = ""
+    skipped: str = ""
 
 
 class Build(Record, frozen=True):
     """One compiled llama.cpp with our native programs beside it.
 
-    ``tools`` maps a role (quantize, perplexity, bench, native-bench ...) to a path, ``sha256`` to its hash.
+    ``tools`` maps a role (quantize, perplexity, bench, llama-bench ...) to a path, ``sha256`` to its hash; ``sha256``
+    has the shared libraries as well, by file name. ``versions``: of everything that went into it.
     """
 
     key: str
@@ -27,51 +44,27 @@ class Build(Record, frozen=True):
     tools: dict[str, str]
     sha256: dict[str, str]
     seconds: float
+    isa: str = "native"
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    self_test: SelfTest | None = None
 
     def tool(self, role: str) -> str:
         """Path of the program that plays ``role``. Raises KeyError for a role that was not built."""
         return self.tools[role]
 
 
-class Profile(Record, frozen=True):
-    """How to use one kind of device.
+class Bundle(Record, frozen=True):
+    """A folder for a board. ``n_ctx``: context that its server asks for; ``glibc``: the oldest C library it runs with.
 
-    ``sensors``: files of the sensor shelf to read; ``None`` takes every one that answers. ``pmic``: the user's own
-    fit of a Raspberry Pi 5's power to its rails.
+    ``runtime``: the compiler's libraries that lie beside the programs.
     """
 
-    name: str
-    description: str = ""
-    backend: str = "cpu"
-    n_threads: int | None = None
-    n_gpu_layers: int = 0
-    sensors: tuple[str, ...] | None = None
-    meter: Meter | None = None
-    pmic: PmicModel | None = None
-
-
-class Host(Record, frozen=True):
-    """The machine at the time of measuring."""
-
-    cpu: str
-    arch: str
-    n_cores: int
-    n_threads: int
-    features: tuple[str, ...]
-    gpu: tuple[str, ...]
-    os: str
-    kernel: str
-    mem_bytes: int
-    governor: str | None
-    python: str
-    power_mode: str | None = None
-    power_supply: Literal["mains", "battery"] | None = None
-    swap_used_bytes: int | None = None
-
-    @property
-    def condition(self) -> tuple[str | None, ...]:
-        """What decides its speed: figures of different conditions are figures of different devices."""
-        return (self.cpu, self.power_mode, self.governor, self.power_supply)
+    profile: Profile
+    build: Build
+    models: tuple[Gguf, ...]
+    n_ctx: int
+    glibc: str
+    runtime: tuple[str, ...]
 
 
 class BenchTest(Record, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from edgeq.records.base import Record
-from edgeq.records.measure import Host
+from edgeq.records.device import Host
 
 
 class Plan(Record, frozen=True):

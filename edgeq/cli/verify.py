@@ -1,0 +1,22 @@
+"""edgeq verify: whether a folder is still what its manifest says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("verify")
+@click.argument("folder", type=click.Path(path_type=Path))
+def command(folder: Path) -> None:
+    """Hash everything in FOLDER (a bundle or a finished run) again and compare it with the manifest.
+
+    Exit status 3 and the name of the first file that is missing or different, else 0.
+    """
+    from edgeq.cli._progress import step
+    from edgeq.verify import verify
+
+    with step("verify") as update:
+        n = verify(folder, lambda share, name: update(share, None, name))
+    click.echo(f"{folder}: all {n} files are as they were made.")
