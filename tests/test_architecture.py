@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantize": NOUNS | {"gguf_info", "models", "plugins", "programs", "store"},
     "bench": NOUNS | {"access", "bench", "device", "instruments", "plugins", "programs", "recorder", "stats", "store"},
     "evaluate": NOUNS | {"corpus", "device", "gguf_info", "programs", "store"},
-    "fit": {"device", "fit", "gguf_info", "programs", "records"},
+    "fit": NOUNS | {"device", "fit", "gguf_info", "programs"},
     "bundle": NOUNS | {"access", "bundle", "gguf_info", "manifest", "shell", "store", "toolchain"},
     "verify": {"errors", "manifest", "store"},
     "stats": {"records", "stats"},

@@ -189,6 +189,8 @@ def test_the_wheel_is_pure_and_carries_what_a_build_needs(tmp_path: Path) -> Non
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("py3-none-any.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
+    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "edgeq").rglob("*.py")}
+    assert modules <= names
     for folder in ("native", "profiles", "recipes"):
         for file in (ROOT / folder).iterdir():
             assert f"edgeq/_share/{folder}/{file.name}" in names

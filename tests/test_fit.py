@@ -69,7 +69,7 @@ def test_the_same_at_depth(built: Build, files: dict[str, Gguf]) -> None:
 
 
 def test_the_same_with_a_real_vocabulary(built: Build, files: dict[str, Gguf]) -> None:
-    assert abs(off(built, files["SmolLM2"], BenchTest(0, 2, 256))) <= TOLERANCE
+    assert abs(off(built, files["SmolLM2"], BenchTest(32, 0))) <= TOLERANCE
 
 
 def test_what_a_fit_says_adds_up(built: Build, files: dict[str, Gguf]) -> None:
@@ -156,7 +156,7 @@ def test_the_command(built: Build, files: dict[str, Gguf], monkeypatch: pytest.M
     told = CliRunner().invoke(cli, argv, env={"COLUMNS": "140"})
     assert told.exit_code == 0, told.output
     words = " ".join(told.output.split())
-    for word in ("fits", "MiB to spare", "bound and no forecast", "Raspberry Pi 5 product brief"):
+    for word in ("fits", "to spare", "bound and no forecast", "Raspberry Pi 5 product brief"):
         assert word in words, words
     printed = CliRunner().invoke(cli, [*argv, "--json"]).output
     records = json.loads(printed[printed.index("[") :])

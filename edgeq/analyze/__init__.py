@@ -108,6 +108,7 @@ def _row(
         imatrix=model.imatrix_sha256 is not None,
         reference=reference is not None and model.sha256 == reference.sha256,
         quality=quality(evaluation) if evaluation else None,
+        tokens_sha256=evaluation.tokens_sha256 if evaluation else None,
         notes=tuple(row_notes(model)),
     )
     return _measured(row, bench, tariff) if bench else row
@@ -136,4 +137,8 @@ def _measured(row: Row, bench: BenchRecord, tariff: Tariff | None) -> Row:
         throttling=stats.verdict(traces, timed) if timed else None,
         temperature_max_c=max(heat, default=None),
         sampler_share=bench.sampler_cpu_s / span_s if bench.sampler_cpu_s is not None and span_s > 0 else None,
+        settings=bench.settings,
+        backend=bench.build.backend,
+        build=bench.build.key,
+        power_mode=bench.host.power_mode,
     )

@@ -35,17 +35,7 @@ def _compared(one: _Side, other: _Side) -> Iterable[Comparison]:
         a, b = ([stats.timed_s(r, test) for r in side] for side in (first, second))
         if all(len(t) for t in (*a, *b)):
             yield from _comparison("t/s", test, first, second, stats.interleaved_ratio(a, b))
-        figures = [
-            [
-                {
-                    (e.scope, e.source): e.gross_j_per_token.value
-                    for e in found
-                    if e.test == test and e.gross_j_per_token
-                }
-                for found in side
-            ]
-            for side in used
-        ]
+        figures = [[_figures(found, test) for found in side] for side in used]
         shared = next((s for s in figures[0][0] if all(f.get(s, 0) > 0 for side in figures for f in side)), None)
         if shared:
             a, b = ([np.array([f[shared]]) for f in side] for side in figures)

@@ -48,56 +48,56 @@ def _print(results: Sequence[Fit], board: Profile) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("file", overflow="fold")
-    for name in ("weights", "KV", "compute", "other", "needed", "usable"):
-        table.add_column(f"{name}\nMiB", justify="right", no_wrap=True)
+    table.add_column("file", overflow="fold", min_width=16)
     table.add_column("verdict", no_wrap=True)
+    for name in ("weights", "KV", "other", "needed", "to spare"):
+        table.add_column(f"{name}\nMiB", justify="right", no_wrap=True)
     table.add_column("longest\ncontext", justify="right", no_wrap=True)
-    table.add_column("t/s at most\nempty..full", justify="right", no_wrap=True)
+    table.add_column("t/s\nat most", justify="right", no_wrap=True)
     for r in results:
-        sizes = (r.weights_bytes, r.kv_bytes, r.compute_bytes, r.overhead_bytes, r.needed_bytes, r.usable_bytes)
-        table.add_row(Path(r.model.path).name, *map(_mib, sizes), r.verdict, _longest(r), _bounds(r))
+        weights = r.mapped_bytes + r.repacked_bytes + (r.gpu_needed_bytes or 0)
+        sizes = (weights, r.kv_bytes, r.compute_bytes + r.overhead_bytes, r.needed_bytes, r.margin_bytes)
+        longest = f"{r.max_n_ctx:,}" if r.max_n_ctx else "-"
+        table.add_row(Path(r.model.path).name, r.verdict, *map(_mib, sizes), longest, _bound(r))
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=110)
+    console.print(_board(results[0], board), markup=False)
     console.print(table)
     for r in results:
-        console.print(_sentence(r, board), markup=False)
-    console.print(_bound_sentence(results[0]), markup=False)
+        if r.verdict == "tight":
+            console.print(f"{Path(r.model.path).name}: loading would like {_mib(r.rss_peak_bytes)} MiB.", markup=False)
+    console.print(
+        "\nneeded: weights in the file's pages and copies of those that are rearranged, the KV cache, compute buffers "
+        f"of {results[0].n_ubatch} tokens, and the program with its vocabulary, all as llama.cpp itself counts or "
+        "takes them here; the rest is to spare.",
+        markup=False,
+    )
+    console.print(_bounds(results[0]), markup=False)
 
 
 def _mib(n_bytes: int) -> str:
     return f"{n_bytes / _MIB:,.0f}"
 
 
-def _longest(r: Fit) -> str:
-    return "-" if not r.max_n_ctx else f"{r.max_n_ctx:,}"
+def _bound(r: Fit) -> str:
+    return "-" if r.full_bound_tps is None else f"{r.full_bound_tps:,.{1 if r.full_bound_tps < 100 else 0}f}"
+
+
+def _board(r: Fit, board: Profile) -> str:
+    """What there is, of which memory."""
+    of = f" of {board.memory.gib * 1024:,.0f}" if board.memory else ""
+    text = f"{board.description or board.name} {_mib(r.usable_bytes)}{of} MiB can be used"
+    if r.gpu_usable_bytes is not None:
+        text += f", and {_mib(r.gpu_usable_bytes)} MiB on the GPU, its driver's share not counted"
+    return f"{text}. Context: {r.n_ctx:,} tokens.\n"
 
 
 def _bounds(r: Fit) -> str:
-    return "-" if r.bound_tps is None or r.full_bound_tps is None else f"{r.bound_tps:.1f}..{r.full_bound_tps:.1f}"
-
-
-def _sentence(r: Fit, board: Profile) -> str:
-    """How the margin comes about."""
-    where = "are this machine's whole memory"
-    if board.memory:
-        where = f"are left of {board.memory.gib:g} GiB by a system that takes {board.memory.system_gib:g}"
-    parts = f"{_mib(r.held_bytes)} held and {_mib(r.mapped_bytes)} mapped from the file"
-    text = f"{Path(r.model.path).name}: {_mib(r.usable_bytes)} MiB {where}, {_mib(r.needed_bytes)} are needed ({parts})"
-    if r.gpu_needed_bytes is not None and r.gpu_usable_bytes is not None:
-        text += (
-            f"; of the GPU's {_mib(r.gpu_usable_bytes)} MiB {_mib(r.gpu_needed_bytes)}, its driver's share not counted"
-        )
-    if r.verdict == "does not fit":
-        return f"{text}: {_mib(-r.margin_bytes)} MiB are missing."
-    text += f": {_mib(r.margin_bytes)} MiB to spare"
-    return f"{text}, less than loading would like ({_mib(r.rss_peak_bytes)})." if r.verdict == "tight" else f"{text}."
-
-
-def _bound_sentence(r: Fit) -> str:
     if r.bound_tps is None:
         return "There is no bound of t/s: the profile has no memory bandwidth (gb_s)."
     source = f" ({r.bandwidth_source})" if r.bandwidth_source else ""
     return (
-        f"t/s: what the memory's peak bandwidth{source} allows for if reading the weights and the KV cache were all "
-        "there is to do. It is a bound and no forecast: `edgeq bench` on the board measures."
+        f"t/s at most: with a full context, if the memory's peak bandwidth{source} were all that counts. It is a bound "
+        "and no forecast: `edgeq bench` on the board measures."
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgeq import device, gguf_info
+from edgeq.errors import InputError
 from edgeq.fit.needs import Needs, all_kv_bytes, needs
 from edgeq.fit.placing import Placing, n_gpu_layers, place
 from edgeq.fit.sizes import Asked, Program
@@ -58,6 +59,11 @@ def fit(
     A profile without memory is this machine. ``n_threads``: 0 for the profile's number, else the machine's physical
     cores. Raises InputError for a file that is damaged or that llama.cpp refuses.
     """
+    if profile.backend == "cuda" and profile.memory is None:
+        raise InputError(
+            f"{profile.name} does not say how much memory there is.",
+            "Write a profile with `like: " + profile.name + "` that gives memory and, for a card, gpu.gib.",
+        )
     header = gguf_info.read_header(Path(model.path))
     threads = n_threads or profile.n_threads or device.physical_cores()
     program = Program(build, model, _options(profile, threads, n_batch, n_ubatch))

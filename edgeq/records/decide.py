@@ -188,7 +188,11 @@ class Fit(Record, frozen=True):
 
 
 class Row(Record, frozen=True):
-    """One model on one device, everything that was measured of it. Keyed by effective bpw, not by name alone."""
+    """One model on one device, everything that was measured of it. Keyed by effective bpw, not by name alone.
+
+    What it was measured with: ``settings``, ``backend`` and ``build`` (its key) of the bench, ``power_mode`` of the
+    machine, ``tokens_sha256`` of the text that was scored; None where that was not measured.
+    """
 
     name: str
     device: str
@@ -211,6 +215,11 @@ class Row(Record, frozen=True):
     throttling: Throttling | None = None
     temperature_max_c: float | None = None
     sampler_share: float | None = None
+    settings: BenchSettings | None = None
+    backend: str | None = None
+    build: str | None = None
+    power_mode: str | None = None
+    tokens_sha256: str | None = None
 
 
 class Summary(Record, frozen=True):
