@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from edgeq import manifest, store
@@ -43,18 +43,31 @@ class RunFolder:
         belongs = [self.path / "run.json", self.path / "summary.json", self.page, *self._files_of(records)]
         manifest.write(self.path, belongs)
 
-    def load(self) -> tuple[list[BenchRecord], list[EvalRecord], list[Gguf]]:
-        """The records of the last finished run, or of everything there is where none has finished."""
+    def load(
+        self, on_damage: Callable[[InputError], None] | None = None
+    ) -> tuple[list[BenchRecord], list[EvalRecord], list[Gguf]]:
+        """The records of the last finished run, or of everything there is where none has finished.
+
+        Raises InputError for a record that can't be read; with ``on_damage``, that is told and the record left out.
+        """
         if not self.path.is_dir():
             raise InputError(f"There is no run folder {self.path}.", "`edgeq run MODEL --out FOLDER` makes one.")
-        names = self._names()
-        benches = [store.load(self.path / n, BenchRecord) for n in names if n.startswith("records/bench-")]
-        evals = [store.load(self.path / n, EvalRecord) for n in names if n.startswith("records/eval-")]
-        models = [
-            store.load(self.path / n, Gguf)
-            for n in names
-            if n.startswith("models/") and n.endswith(".json") and n != "models/imatrix.json"
-        ]
+        benches: list[BenchRecord] = []
+        evals: list[EvalRecord] = []
+        models: list[Gguf] = []
+        for name in self._names():
+            path = self.path / name
+            try:
+                if name.startswith("records/bench-"):
+                    benches.append(store.load(path, BenchRecord))
+                elif name.startswith("records/eval-"):
+                    evals.append(store.load(path, EvalRecord))
+                elif name.startswith("models/") and name.endswith(".json") and name != "models/imatrix.json":
+                    models.append(store.load(path, Gguf))
+            except InputError as e:
+                if on_damage is None:
+                    raise
+                on_damage(e)
         if not (benches or evals or models):
             raise InputError(f"{self.path} holds no records.", "Give a folder that `edgeq run` has made.")
         return benches, evals, models

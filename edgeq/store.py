@@ -121,7 +121,8 @@ def removing(temporary: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ NOUNS = {"records", "errors"}
 TOOLBOX = {"shell", "store", "device", "gguf_info", "plugins", "manifest", "toolchain"}
 ROOMS = {
     *("convert", "calibrate", "quantize", "build", "bench", "evaluate", "analyze", "report"),
-    *("profiles", "fit", "bundle", "verify", "doctor"),
+    *("profiles", "fit", "bundle", "verify", "export", "show", "doctor"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -67,7 +67,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluate": NOUNS | {"corpus", "device", "gguf_info", "programs", "store"},
     "fit": NOUNS | {"device", "fit", "gguf_info", "programs"},
     "bundle": NOUNS | {"access", "bundle", "gguf_info", "manifest", "shell", "store", "toolchain"},
-    "verify": {"errors", "manifest", "store"},
+    "verify": NOUNS | {"gguf_info", "manifest", "run_folder", "store", "verify"},
+    "export": NOUNS | {"export", "gguf_info", "plugins", "store"},
+    "show": NOUNS | {"gguf_info", "models", "show", "stats", "store"},
     "stats": {"records", "stats"},
     "analyze": NOUNS | {"analyze", "stats"},
     "report": {"records", "report"},

@@ -156,7 +156,8 @@ def test_a_command_that_prints_json() -> None:
         power, energy = sensor.channels
         samples = sensor.read()
         now = time.monotonic_ns()
-    assert power.update_period_s == pytest.approx(0.05, rel=0.5)
+    # It sleeps for 0.05 s between two lines, and on a busy machine longer.
+    assert power.update_period_s is not None and 0.045 < power.update_period_s < 0.5
     assert (power.kind, power.window_s, power.lsb) == ("average", 0.05, 0.01)
     assert power.accuracy == "±1 % of the reading and ±0.1 W, as declared in the profile"
     assert energy.lsb == 1.0

@@ -12,7 +12,8 @@ import click
 def command(folder: Path) -> None:
     """Hash everything in FOLDER (a bundle or a finished run) again and compare it with the manifest.
 
-    Exit status 3 and the name of the first file that is missing or different, else 0.
+    The records of a run are compared with each other as well: one plan, one machine, one llama.cpp, one source.
+    Exit status 3 and the first file that is missing, different or contradicts another, else 0.
     """
     from edgeq.cli._progress import step
     from edgeq.verify import verify

@@ -1,4 +1,4 @@
-"""Room: whether everything in a folder is still what its manifest says."""
+"""The manifest against the files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from edgeq import manifest, store
 from edgeq.errors import InputError
 
+Progress = Callable[[float, str], None]
 
-def verify(folder: Path, on_progress: Callable[[float, str], None] = lambda share, name: None) -> int:
-    """Hash every file that the manifest of ``folder`` lists and give their number.
+
+def hashes(folder: Path, on_progress: Progress) -> dict[str, str]:
+    """SHA-256 by path inside ``folder`` as the manifest lists them, all found to be true of the files.
 
     Raises InputError that names the first one that is missing or different, in order of their paths.
     """
@@ -33,7 +35,7 @@ def verify(folder: Path, on_progress: Callable[[float, str], None] = lambda shar
                 f"{wanted[:12]}....",
                 "Copy it again from where it was made.",
             )
-    return len(sums)
+    return sums
 
 
 def _inside(folder: Path, name: str) -> Path:
