@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_HOURS_PER_YEAR = 8760
 # ggml's own limit (GGML_MAX_N_THREADS); with more it crashes.
 THREADS = click.IntRange(1, 512)
 
@@ -40,6 +42,18 @@ class Number(click.FloatRange):
         return number
 
 
+class Life(click.ParamType):  # type: ignore[type-arg]
+    """Hours, or years of 8760 hours: ``3y``."""
+
+    name = "LIFE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(y|h|)", str(value).strip())
+        if not found or not float(found[1]):
+            self.fail(f"{value} is no life: write 3y, or a number of hours.", param, ctx)
+        return float(found[1]) * (_HOURS_PER_YEAR if found[2] == "y" else 1)
+
+
 def model_argument(f: F) -> F:
     """The model file to work on."""
     return click.argument("model", type=click.Path(path_type=Path))(f)
@@ -59,14 +73,15 @@ def threads_option(f: F) -> F:
 
 def tariff_options(f: F) -> F:
     """What energy and hardware cost."""
+    some = Number(0, min_open=True)
     options = (
-        ("--kwh", 0, "Price of a kWh, in any currency: adds the cost per million tokens."),
-        ("--efficiency", 0, "Energy at the sensor's scope over energy at the wall, where no meter is at the wall."),
-        ("--device-price", 0, "Price of the device: adds its share of the cost. Needs --life."),
-        ("--life", 0, "Hours that the device will be used for."),
+        ("--kwh", Number(0), "Price of a kWh, in any currency: adds the cost per million tokens."),
+        ("--efficiency", some, "Energy at the sensor's scope over energy at the wall, where no meter is at the wall."),
+        ("--device-price", some, "Price of the device: adds its share of the cost. Needs --life."),
+        ("--life", Life(), "How long the device will be used: 3y, or hours."),
     )
-    for name, low, text in reversed(options):
-        f = click.option(name, type=Number(low, min_open=name != "--kwh"), help=text)(f)
+    for name, kind, text in reversed(options):
+        f = click.option(name, type=kind, help=text)(f)
     return f
 
 
