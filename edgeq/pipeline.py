@@ -110,7 +110,8 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                     on_progress=update,
                 )
         summary = analyze.summarize(benches, evals, models)
-        folder.finish(summary, report.html(summary), (*benches, *evals, *models, *([imatrix] if imatrix else ())))
+        page = report.html(summary, benches, evals)
+        folder.finish(summary, page, (*benches, *evals, *models, *([imatrix] if imatrix else ())))
     return summary
 
 

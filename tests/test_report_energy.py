@@ -33,7 +33,7 @@ from edgeq.records import (
 from edgeq.report import energy
 from edgeq.report.charts import energy_charts, speed_charts
 from edgeq.report.figures import interval
-from tests.test_report import HOSTILE, Page, make_row, make_summary, printed
+from tests.test_report import HOSTILE, Page, make_row, make_summary, own, printed
 
 MIB = 2**20
 ORIN = "NVIDIA Jetson Orin Nano Super"
@@ -123,7 +123,7 @@ def forms(summary: Summary) -> dict[str, str]:
         "terminal": printed(summary, 400),
         "markdown": report.markdown(summary),
         "csv": report.csv(summary),
-        "html": " ".join(Page(report.html(summary)).words),
+        "html": " ".join(Page(own(report.html(summary))).words),
     }
     return {name: " ".join(form.split()) for name, form in text.items()}
 
@@ -179,7 +179,7 @@ def test_an_estimate_is_never_printed_as_a_measurement() -> None:
     said += [cell for line in cost for name, cell in line.items() if "energy" in name]
     assert len(said) > 100
     assert all(cell == "-" or cell.startswith("≈") for cell in said)
-    assert all("estimated" in chart.y_title and "≈" in chart.description for chart in energy_charts(summary))
+    assert all("estimated" in chart.y.title and "≈" in chart.described for chart in energy_charts(summary))
     assert {line["tg128_energy_module_estimated"] for line in lines_of(summary)} == {"true"}
     measured = tables(orin())[:2]
     assert "≈" not in str(measured)
@@ -212,16 +212,16 @@ def test_scopes_that_differ_stand_in_the_cells_and_are_never_drawn_together() ->
     charts = energy_charts(mixed())
     assert len(charts) == 4
     for chart in charts:
-        assert all(f"({scope})" in chart.description for scope in ("module", "board") if scope in chart.y_title)
-        assert not ("(module)" in chart.description and "(board)" in chart.description)
-        assert ("estimated" in chart.y_title) == ("≈" in chart.description)
+        said = chart.described.partition(". ")[2]
+        assert all(f"({scope})" in said for scope in ("module", "board") if scope in chart.y.title)
+        assert ("(module)" in said, "estimated" in chart.y.title) == ("(board)" not in said, "≈" in said)
 
 
 def test_bars_are_the_standard_uncertainty_in_the_unit_of_the_axis() -> None:
-    chart = next(chart for chart in energy_charts(orin()) if chart.y_title.startswith("tg128"))
+    chart = next(chart for chart in energy_charts(orin()) if chart.y.title.startswith("tg128"))
     gross = [row.energies[3].gross_j_per_token for row in energy.ordered(orin())]
     assert [(p.y, p.error) for p in chart.points] == [(g.value * 1000, g.se * 1000) for g in gross if g and g.se]
-    assert chart.y_title == "tg128 energy (module), mJ/token"
+    assert chart.y.title == "tg128 energy (module), mJ/token"
 
 
 @pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
@@ -381,7 +381,7 @@ summaries = st.builds(
 @settings(max_examples=25, deadline=None)
 @given(summaries)
 def test_no_string_breaks_out_of_its_cell_and_no_number_is_cut(summary: Summary) -> None:
-    page = report.html(summary)
+    page = own(report.html(summary))
     Page(page)
     assert "<script>alert" not in page
     markdown, csv = report.markdown(summary), report.csv(summary)

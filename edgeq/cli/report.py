@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--interval", type=Number(0, min_open=True), help="Seconds between two lines of tegrastats.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write one self-contained page.")
+@click.option("--plots", type=click.Path(path_type=Path), help="Write each plot into this folder, as SVG and as PNG.")
 @click.option("--md", is_flag=True, help="Print Markdown.")
 @click.option("--csv", is_flag=True, help="Print CSV.")
 @tariff_options
@@ -37,6 +38,7 @@ def command(
     profile: str,
     interval: float | None,
     html: Path | None,
+    plots: Path | None,
     md: bool,
     csv: bool,
     as_json: bool,
@@ -53,9 +55,9 @@ def command(
     price = tariff(money)
     if not runs and not recordings:
         raise click.UsageError("Give RUNS, or --trace FILE.")
-    if not runs and (html or md or csv or price):
+    if not runs and (html or plots or md or csv or price):
         raise click.UsageError(
-            "A recording alone has no tokens: --html, --md, --csv and prices need RUNS beside --trace."
+            "A recording alone has no tokens: --html, --plots, --md, --csv and prices need RUNS beside --trace."
         )
     meter = profiles.load(profile).meter
     traces = [trace for path in recordings for trace in logs.read(path, meter, interval)]
@@ -65,7 +67,8 @@ def command(
         return
     loaded = [RunFolder(path).load() for path in runs]
     benches, evals, models = ([record for part in parts for record in part] for parts in zip(*loaded, strict=True))
-    summary = analyze.summarize([_with(b, traces) for b in benches], evals, models, price)
+    benches = [_with(bench, traces) for bench in benches]
+    summary = analyze.summarize(benches, evals, models, price)
     if as_json:
         echo_json(summary)
     elif md:
@@ -75,8 +78,19 @@ def command(
     else:
         Console().print(report.terminal(summary))
     if html:
-        store.write_text(html, report.html(summary))
+        store.write_text(html, report.html(summary, benches, evals))
         click.echo(str(html))
+    if plots:
+        _draw(report.plots(summary, benches, evals), store.make_folder(plots))
+
+
+def _draw(specs: dict[str, dict[str, Any]], folder: Path) -> None:
+    from edgeq import report, store
+
+    for name, spec in specs.items():
+        store.write_text(folder / f"{name}.svg", report.svg(spec))
+        store.write_bytes(folder / f"{name}.png", report.png(spec))
+    click.echo(f"{folder}: {len(specs)} plot{'' if len(specs) == 1 else 's'}")
 
 
 def _with(bench: BenchRecord, traces: list[Trace]) -> BenchRecord:

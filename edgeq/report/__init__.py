@@ -1,13 +1,15 @@
-"""The report room: a Summary in, text out, in four forms.
+"""The report room: a Summary in, text out, in four forms, and its plots.
 
 Everything here is pure: the same summary gives the same text, whatever the time, the disk or the machine.
 """
 
 from __future__ import annotations
 
+from edgeq.report.all_plots import plots
 from edgeq.report.as_csv import csv
 from edgeq.report.as_html import html
 from edgeq.report.as_markdown import markdown
 from edgeq.report.as_terminal import terminal
+from edgeq.report.drawing import png, svg
 
-__all__ = ["csv", "html", "markdown", "terminal"]
+__all__ = ["csv", "html", "markdown", "plots", "png", "svg", "terminal"]

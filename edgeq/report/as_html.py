@@ -1,40 +1,50 @@
-"""The report as one self-contained page: nothing is loaded, and it reads the same with scripts turned off."""
+"""The report as one self-contained page: nothing is loaded, and its tables need no script."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
-from edgeq.records import Summary
-from edgeq.report import background, sections
+import msgspec
+
+from edgeq.records import BenchRecord, EvalRecord, Summary
+from edgeq.report import background, drawing, embedded, sections
+from edgeq.report.all_plots import Plots, drawable
 from edgeq.report.markup import safe
 from edgeq.report.script import SCRIPT
 from edgeq.report.style import STYLE
+from edgeq.report.theme import themes
 
 
-def html(summary: Summary) -> str:
-    """The whole page. Its policy allows only this very style sheet and script, by their hashes."""
-    allowed = f"style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}"
-    policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+def html(summary: Summary, benches: Sequence[BenchRecord] = (), evals: Sequence[EvalRecord] = ()) -> str:
+    """The whole page. With the raw records it also shows what happened within a run, and hands them out."""
+    plots = drawable(summary, benches, evals)
+    kept = embedded.fitting(benches, evals) if benches or evals else None
+    data = embedded.records(summary, kept) if kept else b""
     parts = (
         sections.header(summary),
+        sections.quality_figure(summary, plots),
         sections.results(summary),
-        sections.quality_figure(summary),
-        sections.speed_figure(summary),
-        sections.energy_part(summary),
+        sections.speed_figure(plots),
+        sections.energy_part(summary, plots),
+        sections.memory_figure(plots),
+        sections.run_figures(plots),
         sections.cost_part(summary),
         sections.comparison_part(summary),
         background.composition(summary),
         sections.note_list(summary),
-        background.how_measured(summary),
+        background.how_measured(summary, any(block.choices for block in plots.blocks)),
         background.terms(summary),
+        sections.download(kept, len(data)),
     )
     body = "\n".join(part for part in parts if part)
+    scripts, blocks = _scripts(plots), _blocks(plots, data)
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{safe(summary.title)}</title>
@@ -44,10 +54,37 @@ def html(summary: Summary) -> str:
 <main>
 {body}
 </main>
-<script>{SCRIPT}</script>
+<p id="said" class="said" aria-live="polite"></p>
+{blocks}
+{"".join(f"<script>{script}</script>" for script in scripts)}
 </body>
 </html>
 """
+
+
+def _scripts(plots: Plots) -> list[str]:
+    """The library only where something is drawn: it is most of a small page."""
+    return [drawing.script(), SCRIPT] if plots.encoded else [SCRIPT]
+
+
+def _blocks(plots: Plots, data: bytes) -> str:
+    """What the scripts read. The look of the plots is said once for all of them."""
+    found = []
+    if plots.encoded:
+        raw = {name: msgspec.Raw(spec) for name, spec in plots.encoded.items()}
+        found.append(embedded.block("plot-data", embedded.packed({"plots": raw, "themes": themes()})))
+    if data:
+        found.append(embedded.block("record-data", data))
+    return "\n".join(found)
+
+
+def _policy(scripts: list[str]) -> str:
+    """Only this very style sheet and these scripts, by their hashes; nothing from anywhere; no code made of text."""
+    allowed = " ".join(_hash(script) for script in scripts)
+    return (
+        f"default-src 'none'; style-src {_hash(STYLE)}; script-src {allowed}; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _hash(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from edgeq.records import Row, Summary
-from edgeq.report import condition, energy
+from edgeq.report import condition, energy, limits
 from edgeq.report.figures import GIB, MIB, count, percent, size
 from edgeq.report.markup import definitions, safe, section
 from edgeq.report.rows import devices, labels, ordered, plain, shares
@@ -52,10 +52,12 @@ def _shade(bits: int) -> int:
     return sum(bits >= limit for limit in (3, 4, 5, 6, 8, 16)) + 1
 
 
-def how_measured(summary: Summary) -> str:
-    """Device, program, text and settings."""
+def how_measured(summary: Summary, has_series: bool) -> str:
+    """The method and its limits; device, program, text and settings."""
     facts = [*_host(summary), *_corpus(summary), *_settings(summary), *_sensors(summary)]
-    return section("method", "How it was measured", definitions(facts))
+    found = "\n".join(f"<li>{line}</li>" for line in limits.lines(summary, has_series))
+    body = f"<ol>\n{found}\n</ol>\n{definitions(facts)}" if found else definitions(facts)
+    return section("method", "How it was measured, and its limits", body)
 
 
 def _host(summary: Summary) -> list[tuple[str, str]]:

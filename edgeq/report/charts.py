@@ -1,16 +1,54 @@
-"""Which plots a summary gives: quality, speed and energy against size."""
+"""Which plots a summary gives: quality against size; t/s, energy and memory against quality."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgeq.records import Estimate, Row, Summary
-from edgeq.report import energy
+from edgeq.report import axes, energy, memory
+from edgeq.report.axes import Axis
 from edgeq.report.columns import rate, unit_of_sizes
-from edgeq.report.figures import Cell, approximate, estimate, size
-from edgeq.report.plot import Chart, Point
+from edgeq.report.figures import approximate, estimate, size
 from edgeq.report.rows import devices, family, labels, on_front, ordered, plain, speed_of, tests
+
+KLD, PPL = "Mean KLD, nats (log scale, lower is better)", "Perplexity (lower is better)"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model: position and standard error in the axes' units, and what to say about it by name."""
+
+    x: float
+    y: float
+    error: float | None
+    label: str
+    facts: dict[str, str]
+    family: str
+    on_front: bool
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What to draw. ``name`` is unique in the report; the front's line is drawn only where ``step`` is set."""
+
+    name: str
+    title: str
+    quantity: str
+    x: Axis
+    y: Axis
+    points: tuple[Point, ...]
+    step: bool = False
+
+    @property
+    def described(self) -> str:
+        """The points in words, for those who can't see them. The table has all of them."""
+        said = [f"{point.label}: {point.facts[self.quantity]}" for point in self.points[:24]]
+        left = len(self.points) - len(said)
+        return f"{self.title}. {'; '.join(said)}{f'; and {left} more' if left else ''}."
 
 
 class _Value(NamedTuple):
@@ -22,111 +60,160 @@ class _Value(NamedTuple):
     told: str
 
 
-def _value(row: Row, measured: Estimate, quantity: str, unit: str) -> _Value:
-    return _Value(row, measured.value, measured.se, _told(quantity, estimate(measured), unit))
+class _Common(NamedTuple):
+    """What is the same for all points of a summary."""
+
+    names: dict[tuple[str, str], str]
+    scale: tuple[int, str]
+    front: set[tuple[str, str]]
+    several_devices: bool
 
 
-def _told(quantity: str, cell: Cell, unit: str) -> str:
-    return f"{quantity} {cell.figure} {unit} {cell.word}".strip()
+class _Across(NamedTuple):
+    """The horizontal axis: where a row lies on it (None: nowhere), and how it is scaled."""
+
+    at: Callable[[Row], float | None]
+    axis: Callable[[list[float]], Axis]
 
 
 def quality_chart(summary: Summary) -> Chart | None:
     """Mean KLD on a logarithmic axis, or PPL where no KLD was measured; ``None`` without either."""
     # The same file measured for quality on two devices is one point: quality belongs to the file.
     rows = list({row.sha256: row for row in reversed(ordered(summary)) if row.quality}.values())[::-1]
-    klds = [_value(row, row.quality.kld, "KLD", "nats") for row in rows if row.quality and row.quality.kld]
-    ppls = [_value(row, row.quality.ppl, "PPL", "") for row in rows if row.quality]
+    klds = [_value(row, row.quality.kld, "nats") for row in rows if row.quality and row.quality.kld]
+    ppls = [_value(row, row.quality.ppl, "") for row in rows if row.quality]
+    title, across = "Quality against size", _by_size(summary)
     if klds:
-        y_title = "Mean KLD, nats (log scale, lower is better)"
-        return _chart(summary, "quality", "Quality against file size", y_title, klds, log_y=True)
-    return _chart(summary, "quality", "Quality against file size", "Perplexity (lower is better)", ppls)
+        return _chart(summary, "quality", title, across, "Mean KLD", KLD, klds, axes.log, True)
+    return _chart(summary, "quality", title, across, "PPL", PPL, ppls, axes.linear, True)
 
 
 def speed_charts(summary: Summary) -> list[Chart]:
     """One chart for each device and test, decode first: that is what a user waits for."""
     rows = ordered(summary)
-    charts: list[Chart] = []
-    for number, device in enumerate(devices(rows)):
+    charts: list[Chart | None] = []
+    for device in devices(rows):
         for test in reversed(tests(rows)):
             values = []
             for row in rows:
                 speed = speed_of(row, test)
                 if speed and row.device == device:
                     error = None if speed.state else speed.tps.se
-                    values.append(_Value(row, speed.tps.value, error, _told(plain(test), rate(speed), "t/s")))
+                    values.append(_Value(row, speed.tps.value, error, f"{rate(speed)} t/s"))
             what = "decode" if test.startswith("tg") else "prefill"
-            quantity, where = f"{plain(test)} ({what})", _where(summary, device)
-            name, title = f"speed-{number}-{len(charts)}", f"{quantity}{where} against file size"
-            chart = _chart(summary, name, title, f"{quantity}, t/s{where}", values)
-            charts += [chart] if chart else []
-    return charts
+            title = f"{plain(test)} ({what}){_where(summary, device)}"
+            charts.append(
+                _panel(summary, f"speed-{len(charts) + 1}", title, plain(test), f"{plain(test)}, t/s", values)
+            )
+    return [chart for chart in charts if chart]
 
 
 def energy_charts(summary: Summary) -> list[Chart]:
     """One chart for each device, test and headline scope, decode first; estimates never beside measurements."""
-    charts: list[Chart] = []
+    charts: list[Chart | None] = []
     factor, unit = energy.unit(summary)
     for device in devices(ordered(summary)):
-        where = _where(summary, device)
         for test in reversed(energy.tests(summary)):
             panels: dict[tuple[str, bool], list[_Value]] = {}
             for row, found in energy.headlines(summary, test):
                 gross = found.gross_j_per_token
                 if gross and row.device == device:
-                    told = _told(plain(test), approximate(estimate(gross, factor), found.estimated), unit)
+                    told = f"{approximate(estimate(gross, factor), found.estimated)} {unit} ({plain(found.scope)})"
                     error = None if gross.se is None else gross.se * factor
-                    value = _Value(row, gross.value * factor, error, f"{told} ({plain(found.scope)})")
-                    panels.setdefault((found.scope, found.estimated), []).append(value)
+                    panels.setdefault((found.scope, found.estimated), []).append(
+                        _Value(row, gross.value * factor, error, told)
+                    )
             for (scope, estimated), values in panels.items():
                 quantity = f"{plain(test)} energy ({plain(scope)}{', estimated' if estimated else ''})"
-                name, title = f"energy-{len(charts)}", f"{quantity}{where} against file size"
-                chart = _chart(summary, name, title, f"{quantity}, {unit}{where}", values)
-                charts += [chart] if chart else []
-    return charts
+                name, title = f"energy-{len(charts) + 1}", f"{quantity}{_where(summary, device)}"
+                charts.append(_panel(summary, name, title, quantity, f"{quantity}, {unit}", values))
+    return [chart for chart in charts if chart]
+
+
+def memory_charts(summary: Summary) -> list[Chart]:
+    """One chart for each device: the peak of the measured process."""
+    factor, unit = scale = unit_of_sizes(summary)
+    charts: list[Chart | None] = []
+    for device in devices(ordered(summary)):
+        peaks = [(row, memory.rss_peak(row)) for row in ordered(summary) if row.device == device]
+        values = [_Value(row, n / factor, None, f"{size(n, scale)} {unit}") for row, n in peaks if n is not None]
+        name, title = f"memory-{len(charts) + 1}", f"RAM peak{_where(summary, device)}"
+        charts.append(_panel(summary, name, title, "RAM peak", f"RAM peak (RSS), {unit}", values))
+    return [chart for chart in charts if chart]
+
+
+def _value(row: Row, measured: Estimate, unit: str) -> _Value:
+    return _Value(row, measured.value, measured.se, f"{estimate(measured)} {unit}".strip())
 
 
 def _where(summary: Summary, device: str) -> str:
     return f" on {plain(device)}" if len(devices(list(summary.rows))) > 1 else ""
 
 
+def _panel(summary: Summary, name: str, title: str, quantity: str, y_title: str, values: list[_Value]) -> Chart | None:
+    return _chart(summary, name, title, _by_quality(summary), quantity, y_title, values, axes.linear)
+
+
+def _by_size(summary: Summary) -> _Across:
+    factor, unit = unit_of_sizes(summary)
+    title = f"File size, {unit}"
+    return _Across(lambda row: row.n_bytes / factor, lambda values: axes.sizes(values, title))
+
+
+def _by_quality(summary: Summary) -> _Across:
+    """Mean KLD, or else PPL; file size where no quality was measured. The reference is its own measure: KLD 0."""
+    if any(row.quality and row.quality.kld for row in summary.rows):
+        return _Across(_kld, lambda values: axes.log(values, KLD))
+    if any(row.quality for row in summary.rows):
+        return _Across(_ppl, lambda values: axes.linear(values, PPL))
+    return _by_size(summary)
+
+
+def _kld(row: Row) -> float | None:
+    if row.quality and row.quality.kld:
+        return row.quality.kld.value
+    return 0.0 if row.reference else None
+
+
+def _ppl(row: Row) -> float | None:
+    return row.quality.ppl.value if row.quality else None
+
+
 def _chart(
-    summary: Summary, name: str, title: str, y_title: str, values: list[_Value], log_y: bool = False
-) -> Chart | None:
-    scale = unit_of_sizes(summary)
-    names = labels(list(summary.rows))
+    summary: Summary, name: str, title: str, across: _Across, quantity: str, y_title: str,
+    values: list[_Value], along: Callable[[list[float], str], Axis], step: bool = False,
+) -> Chart | None:  # fmt: skip
+    common = _Common(labels(list(summary.rows)), unit_of_sizes(summary), _front(summary),
+                     len(devices(list(summary.rows))) > 1)  # fmt: skip
     points = []
-    for row, y, error, told in values:
-        if not math.isfinite(y):
-            continue
-        detail = [
-            f"{names[row.sha256, row.device]}: {told}",
-            f"{size(row.n_bytes, scale)} {scale[1]}",
-            f"{row.bpw:.2f} bpw",
-        ]
-        front = on_front(summary, row)
-        detail += ["reference"] if row.reference else []
-        detail += ["on the front"] if front else []
-        points.append(
-            Point(
-                x=row.n_bytes / scale[0],
-                y=y,
-                error=error if error is not None and math.isfinite(error) else None,
-                label=names[row.sha256, row.device],
-                detail=", ".join(detail),
-                family=family(row),
-                on_front=front,
-                reference=row.reference,
-            )
-        )
+    for value in values:
+        x = across.at(value.row)
+        if x is not None and math.isfinite(x) and math.isfinite(value.y):
+            points.append(_point(common, x, quantity, value))
     if not points:
         return None
-    return Chart(
-        name=name,
-        title=title,
-        description="; ".join(point.detail for point in points) + ".",
-        x_title=f"File size, {scale[1]}",
-        y_title=y_title,
-        points=tuple(points),
-        log_y=log_y,
-        step=name == "quality",
-    )
+    ends = [p.y + sign * (p.error or 0) for p in points for sign in (-1, 1)]
+    y = along([p.y for p in points] if along is axes.log else ends, y_title)
+    return Chart(name, title, quantity, across.axis([p.x for p in points]), y, tuple(points), step)
+
+
+def _front(summary: Summary) -> set[tuple[str, str]]:
+    return {(row.sha256, row.device) for row in summary.rows if on_front(summary, row)}
+
+
+def _point(common: _Common, x: float, quantity: str, value: _Value) -> Point:
+    row, scale = value.row, common.scale
+    label = common.names[row.sha256, row.device]
+    front, kld = (row.sha256, row.device) in common.front, row.quality.kld if row.quality else None
+    marks = [*(["reference"] if row.reference else []), *(["on the front"] if front else [])]
+    facts = {
+        "File": label,
+        "Name": plain(row.name) if plain(row.name) != label else "",
+        "Device": plain(row.device) if common.several_devices else "",
+        "Size": f"{size(row.n_bytes, scale)} {scale[1]}, {row.bpw:.2f} bpw",
+        "Mean KLD": f"{estimate(kld)} nats" if kld else "",
+        quantity: value.told,
+        "Remark": ", ".join(marks),
+    }
+    error = value.error if value.error is not None and math.isfinite(value.error) else None
+    return Point(x, value.y, error, label, {k: v for k, v in facts.items() if v}, family(row), front, row.reference)

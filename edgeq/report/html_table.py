@@ -12,14 +12,15 @@ from edgeq.report.tables import Column, Item, Table
 def html_table(table: Table[Item], caption: str) -> str:
     """The table in a box that scrolls sideways where it is too wide."""
     head = "".join(_head(column) for column in table.columns)
-    widths = [max((len(column.cell(item).error) for item in table.items), default=0) for column in table.columns]
+    drawn = [[column.cell(item) for column in table.columns] for item in table.items]
+    widths = [max((len(cells[index].error) for cells in drawn), default=0) for index in range(len(table.columns))]
     lines = []
-    for item in table.items:
+    for item, (first, *others) in zip(table.items, drawn, strict=True):
         words = table.marks(item)
         tags = "".join(f' <span class="tag {word}">{word}</span>' for word in words)
-        name = f'<th scope="row" class="name">{safe(table.columns[0].cell(item).text)}{tags}</th>'
-        rest = zip(table.columns[1:], widths[1:], strict=True)
-        cells = "".join(_cell(column, column.cell(item), width) for column, width in rest)
+        name = f'<th scope="row" class="name">{safe(first.text)}{tags}</th>'
+        rest = zip(table.columns[1:], others, widths[1:], strict=True)
+        cells = "".join(_cell(column, cell, width) for column, cell, width in rest)
         lines.append(f'<tr class="{" ".join(words)}">{name}{cells}</tr>')
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption.split(".")[0])}">\n'

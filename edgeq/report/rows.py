@@ -24,6 +24,8 @@ FAMILIES = {
 def plain(text: str) -> str:
     """``text`` on one line, without control and bidirectional characters, which could forge a report."""
     spaced = re.sub(r"\s+", " ", text).strip()
+    if spaced.isascii() and spaced.isprintable():
+        return spaced
     return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in spaced)
 
 

@@ -14,12 +14,14 @@ DARK = """
   --b1: #26384a; --b2: #2d4963; --b3: #355f84; --b4: #427aa9; --b5: #5d98c9; --b6: #8ebadf; --b7: #c9dff1;
 """
 
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+
 RULES = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body {
   margin: 0; background: var(--paper); color: var(--ink);
-  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  font: 1rem/1.55 var(--font);
   font-variant-numeric: tabular-nums; overflow-wrap: anywhere;
 }
 main { max-width: 70rem; margin: 0 auto; padding: 3rem 1.5rem 5rem; }
@@ -31,9 +33,17 @@ h2 {
 p, li, dd { max-width: 46rem; }
 p { margin: 0 0 0.75rem; }
 a { color: var(--link); }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(13rem, 100%), 1fr)); gap: 0.9rem 1.5rem; }
+.facts div { display: block; padding: 0; min-width: 0; }
+.facts dt { font-weight: 400; font-size: 0.8rem; color: var(--quiet); }
+.facts dd { line-height: 1.4; }
+ol { margin: 0; padding-left: 1.5rem; font-size: 0.92rem; }
+ol li { margin: 0 0 0.4rem; padding-left: 0.2rem; }
+ol + p, dl + ol, ol + dl { margin-top: 1.25rem; }
 .lede { font-size: 1.06rem; color: var(--quiet); }
 .scroll { overflow-x: auto; }
-.scroll:focus-visible, button:focus-visible, summary:focus-visible {
+.scroll:focus-visible, button:focus-visible, summary:focus-visible, select:focus-visible, a:focus-visible,
+.plot:focus-visible, th button:focus-visible {
   outline: 2px solid var(--link); outline-offset: 2px;
 }
 table {
@@ -62,7 +72,10 @@ th.name { font-weight: 400; max-width: 22rem; overflow: hidden; text-overflow: e
 tr.front th.name { font-weight: 650; }
 tbody tr:hover th.name { background: var(--wash); }
 .unit { display: block; font-weight: 400; color: var(--quiet); font-size: 0.8rem; }
-th button { all: unset; cursor: pointer; }
+th button {
+  font: inherit; color: inherit; text-align: inherit; background: none; border: 0; padding: 0; margin: 0;
+  cursor: pointer;
+}
 th button:hover { color: var(--link); }
 th[aria-sort=ascending] button::after { content: "\\2191"; }
 th[aria-sort=descending] button::after { content: "\\2193"; }
@@ -79,40 +92,45 @@ details > .scroll { margin-top: 0.5rem; }
 summary { cursor: pointer; color: var(--link); width: fit-content; }
 figure { margin: 0; }
 figcaption { color: var(--quiet); font-size: 0.84rem; max-width: 46rem; margin-top: 0.4rem; }
-.keys {
-  display: flex; flex-wrap: wrap; gap: 0.2rem 1.2rem; font-size: 0.84rem; max-width: none;
-  margin-bottom: 0.6rem;
-}
-.key { display: inline-flex; align-items: center; gap: 0.4rem; }
-.key svg { width: 14px; height: 14px; overflow: visible; }
-.plot { display: block; width: 100%; height: auto; overflow: visible; }
-.plot.narrow { display: none; }
+.plot { position: relative; min-width: 0; }
+.plot, .plot > .chart-wrapper { display: block; width: 100%; }
+.plot svg { display: block; max-width: 100%; overflow: visible; }
 .panels {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
-  gap: 1.5rem 2rem;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 1.75rem 2.5rem;
 }
-.panels .plot { max-width: 36rem; }
-.plot text { font-size: 11.5px; fill: var(--quiet); }
-.plot .axis { font-size: 12.5px; fill: var(--ink); }
-.plot .label { font: 11px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
-fill: var(--ink);
-  paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
-.plot path { fill: none; }
-.plot .grid { stroke: var(--rule); stroke-width: 0.8; }
-.plot .minor { stroke: var(--faint); stroke-width: 0.8; }
-.plot .base { stroke: var(--quiet); }
-.plot .front { stroke: var(--quiet); stroke-width: 1.2; stroke-dasharray: 4 3; }
-.plot .leader { stroke: var(--quiet); stroke-width: 0.7; opacity: 0.7; }
-.plot .bar { stroke: var(--hue); stroke-width: 1.2; }
-.mark { stroke: var(--hue); stroke-width: 1.6; }
-.plot .mark { fill: var(--paper); }
-.plot .on .mark, .key .on .mark { fill: var(--hue); }
-.on .label { font-weight: 700; }
-.f-k { --hue: var(--k); }
-.f-iq { --hue: var(--iq); }
-.f-legacy { --hue: var(--legacy); }
-.f-float { --hue: var(--float); }
-.f-other { --hue: var(--other); }
+.panels > div { min-width: 0; }
+h3 { font-size: 0.95rem; line-height: 1.35; margin: 0 0 0.4rem; padding-right: 2rem; }
+.choose { display: flex; flex-wrap: wrap; gap: 0.3rem 0.6rem; align-items: center; margin-bottom: 1rem; }
+.choose, select, .download { font-size: 0.92rem; }
+select, .download {
+  font-family: inherit; color: var(--ink); background: var(--wash); border: 1px solid var(--rule);
+  border-radius: 4px; padding: 0.35rem 0.6rem; max-width: 100%; min-width: 0;
+}
+.choose select { max-width: min(100%, 30rem); }
+.download { cursor: pointer; border-color: var(--quiet); padding: 0.5rem 0.9rem; }
+.download:hover { border-color: var(--link); color: var(--link); }
+.stack { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.5rem; }
+.plot details { position: absolute; top: -2rem; right: 0; margin: 0; z-index: 1; }
+.plot summary { list-style: none; line-height: 0; padding: 0.3rem; border-radius: 4px; color: var(--quiet); }
+.plot summary::-webkit-details-marker { display: none; }
+.plot summary svg { width: 16px; height: 16px; fill: currentColor; stroke: currentColor; }
+.vega-actions {
+  position: absolute; right: 0; top: 1.9rem; background: var(--paper); border: 1px solid var(--rule);
+  border-radius: 4px; padding: 0.25rem 0; font-size: 0.84rem;
+}
+.vega-actions a { display: block; padding: 0.25rem 0.8rem; white-space: nowrap; text-decoration: none; }
+.vega-actions a:hover { background: var(--wash); }
+#vg-tooltip-element {
+  position: fixed; visibility: hidden; z-index: 3; pointer-events: none; padding: 0.45rem 0.7rem; border-radius: 4px;
+  background: var(--ink); color: var(--paper); font: 0.8rem/1.4 var(--font); max-width: min(24rem, calc(100vw - 16px));
+}
+#vg-tooltip-element.visible { visibility: visible; }
+#vg-tooltip-element table { width: auto; font-size: inherit; line-height: inherit; overflow-wrap: anywhere; }
+#vg-tooltip-element td { text-align: left; white-space: normal; padding: 0; border: 0; vertical-align: top; }
+#vg-tooltip-element td.key { opacity: 0.75; padding-right: 0.7rem; max-width: 11rem; }
+#vg-tooltip-element tr:hover { background: none; }
+.said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.problem { color: var(--warm); }
 ul { padding: 0; margin: 0; list-style: none; }
 figure + .scroll { margin-top: 1.5rem; }
 .remarks { margin-top: 0.9rem; font-size: 0.92rem; }
@@ -133,12 +151,6 @@ dl { margin: 0; font-size: 0.92rem; }
 dl div { display: grid; grid-template-columns: 6.5rem 1fr; gap: 0 1.2rem; padding: 0.3rem 0; }
 dt { font-weight: 600; }
 dd { margin: 0; }
-#tip {
-  position: fixed; z-index: 2; max-width: min(24rem, calc(100vw - 16px)); padding: 0.35rem 0.6rem;
-  border-radius: 4px;
-  background: var(--ink); color: var(--paper); font-size: 0.8rem; pointer-events: none;
-}
-#tip[hidden] { display: none; }
 /* A table with many columns may use the margin beside the text. */
 @media (min-width: 70rem) {
   .scroll { width: fit-content; min-width: 100%; max-width: calc(50vw + 32rem); }
@@ -146,8 +158,6 @@ dd { margin: 0; }
 @media (max-width: 40rem) {
   main { padding: 1.5rem 1rem 3rem; }
   h1 { font-size: 1.5rem; }
-  .plot.wide { display: none; }
-  .plot.narrow { display: block; }
   th.name { max-width: 45vw; white-space: normal; }
   .tag { display: block; border: 0; margin: 0; padding: 0.15rem 0; }
   #inside li { grid-template-columns: 1fr; gap: 0.2rem; padding: 0.6rem 0; }
@@ -161,7 +171,7 @@ dd { margin: 0; }
   th, td { padding-left: 0.5rem; }
   figure, tr, li, dl div { break-inside: avoid; }
   h2 { break-after: avoid; margin-top: 1.5rem; }
-  #tip { display: none; }
+  .plot details, .choose, .download { display: none; }
 }
 """
 
@@ -170,7 +180,7 @@ ERROR_WIDTHS = "\n".join(f".e{n} .se {{ min-width: {n + 1.6}ch; }}" for n in ran
 
 # Printers get the light palette: dark paper wastes ink.
 STYLE = f"""
-:root {{{LIGHT}}}
+:root {{ --font: {FONT}; {LIGHT}}}
 @media screen and (prefers-color-scheme: dark) {{ :root {{{DARK}}} }}
 {RULES}{ERROR_WIDTHS}
 """
