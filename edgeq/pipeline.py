@@ -24,6 +24,7 @@ from edgeq import (
     report,
 )
 from edgeq.access import Access
+from edgeq.analyze.advice import of_summary
 from edgeq.corpus import Part
 from edgeq.errors import InputError
 from edgeq.records import Build, EvalRecord, EvalSettings, Plan, Recipe, Run, Summary
@@ -110,7 +111,7 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                     on_progress=update,
                 )
         summary = analyze.summarize(benches, evals, models)
-        page = report.html(summary, benches, evals)
+        page = report.html(summary, benches, evals, of_summary(summary))
         folder.finish(summary, page, (*benches, *evals, *models, *([imatrix] if imatrix else ())))
     return summary
 

@@ -3,7 +3,7 @@
 
 #include "bench_phase.h"
 #include "bench_settings.h"
-#include "bench_threads.h"
+#include "cpu_threads.h"
 #include "model.h"
 
 #include <cstdint>

@@ -4,7 +4,7 @@
 //
 // Prompt and result are token ids: {"event":"tokens","ids":[...]}
 #include "args.h"
-#include "bench_threads.h"
+#include "cpu_threads.h"
 #include "events.h"
 #include "failure.h"
 #include "model.h"

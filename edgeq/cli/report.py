@@ -10,6 +10,7 @@ import click
 from edgeq.cli._options import Number, echo_json, json_option, tariff_options
 
 if TYPE_CHECKING:
+    from edgeq.errors import InputError
     from edgeq.records import BenchRecord, Trace
 
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--plots", type=click.Path(path_type=Path), help="Write each plot into this folder, as SVG and as PNG.")
 @click.option("--md", is_flag=True, help="Print Markdown.")
 @click.option("--csv", is_flag=True, help="Print CSV.")
+@click.option("--strict", is_flag=True, help="Exit with status 3 where a record is damaged and was left out.")
 @tariff_options
 @json_option
 def command(
@@ -41,6 +43,7 @@ def command(
     plots: Path | None,
     md: bool,
     csv: bool,
+    strict: bool,
     as_json: bool,
     **money: float | None,
 ) -> None:
@@ -48,6 +51,7 @@ def command(
     from rich.console import Console
 
     from edgeq import analyze, logs, profiles, report, store
+    from edgeq.analyze.advice import of_summary
     from edgeq.cli import _tables
     from edgeq.cli._options import tariff
     from edgeq.run_folder import RunFolder
@@ -65,7 +69,10 @@ def command(
         recorded = analyze.recording(traces)
         echo_json(recorded) if as_json else _tables.recordings(recorded)
         return
-    loaded = [RunFolder(path).load() for path in runs]
+    damaged: list[InputError] = []
+    loaded = [RunFolder(path).load(damaged.append) for path in runs]
+    for error in damaged:
+        click.echo(f"Left out: {error.text}", err=True)
     benches, evals, models = ([record for part in parts for record in part] for parts in zip(*loaded, strict=True))
     benches = [_with(bench, traces) for bench in benches]
     summary = analyze.summarize(benches, evals, models, price)
@@ -78,10 +85,12 @@ def command(
     else:
         Console().print(report.terminal(summary))
     if html:
-        store.write_text(html, report.html(summary, benches, evals))
+        store.write_text(html, report.html(summary, benches, evals, of_summary(summary)))
         click.echo(str(html))
     if plots:
         _draw(report.plots(summary, benches, evals), store.make_folder(plots))
+    if damaged and strict:
+        raise damaged[0]
 
 
 def _draw(specs: dict[str, dict[str, Any]], folder: Path) -> None:

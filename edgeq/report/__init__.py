@@ -5,6 +5,7 @@ Everything here is pure: the same summary gives the same text, whatever the time
 
 from __future__ import annotations
 
+from edgeq.report.advice import advice
 from edgeq.report.all_plots import plots
 from edgeq.report.as_csv import csv
 from edgeq.report.as_html import html
@@ -12,4 +13,4 @@ from edgeq.report.as_markdown import markdown
 from edgeq.report.as_terminal import terminal
 from edgeq.report.drawing import png, svg
 
-__all__ = ["csv", "html", "markdown", "plots", "png", "svg", "terminal"]
+__all__ = ["advice", "csv", "html", "markdown", "plots", "png", "svg", "terminal"]

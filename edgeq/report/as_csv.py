@@ -8,7 +8,7 @@ import io
 from edgeq.records import Estimate, Quality, Row, Speed, Summary
 from edgeq.report import memory
 from edgeq.report.flat import Flat, Value, consumption, device, pair, steadiness
-from edgeq.report.rows import notes, on_front, ordered, plain, shares, speed_of, tests
+from edgeq.report.rows import n_threads, notes, on_front, ordered, plain, shares, speed_of, tests
 
 QUALITY = ("ppl", "ppl_ratio", "kld", "kld_median", "kld_p99", "kld_p999", "top1", "rms_dp")
 IN_NATS = ("kld", "kld_median", "kld_p99", "kld_p999")
@@ -51,6 +51,9 @@ def _flat(summary: Summary, row: Row | None, names: list[str], types: list[str])
     flat: Flat = {
         "name": row.name if row else None,
         "device": row.device if row else None,
+        "n_threads": n_threads(row) if row else None,
+        "backend": row.backend if row else None,
+        "build": row.build if row else None,
         "cpu": summary.host.cpu if summary.host else None,
         "llama_commit": summary.llama_commit,
         "sha256": row.sha256 if row else None,

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from edgeq.records import BenchRecord, EvalRecord, Summary
+from edgeq.records.advice import Advice
 from edgeq.report import background, drawing, embedded, sections
+from edgeq.report.advice import advice_section
 from edgeq.report.all_plots import Plots, drawable
 from edgeq.report.markup import safe
 from edgeq.report.script import SCRIPT
@@ -17,13 +19,19 @@ from edgeq.report.style import STYLE
 from edgeq.report.theme import themes
 
 
-def html(summary: Summary, benches: Sequence[BenchRecord] = (), evals: Sequence[EvalRecord] = ()) -> str:
+def html(
+    summary: Summary,
+    benches: Sequence[BenchRecord] = (),
+    evals: Sequence[EvalRecord] = (),
+    advice: Advice | None = None,
+) -> str:
     """The whole page. With the raw records it also shows what happened within a run, and hands them out."""
     plots = drawable(summary, benches, evals)
     kept = embedded.fitting(benches, evals) if benches or evals else None
     data = embedded.records(summary, kept) if kept else b""
     parts = (
         sections.header(summary),
+        advice_section(advice),
         sections.quality_figure(summary, plots),
         sections.results(summary),
         sections.speed_figure(plots),

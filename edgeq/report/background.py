@@ -8,7 +8,7 @@ from edgeq.records import Row, Summary
 from edgeq.report import condition, energy, limits
 from edgeq.report.figures import GIB, MIB, count, percent, size
 from edgeq.report.markup import definitions, safe, section
-from edgeq.report.rows import devices, labels, ordered, plain, shares
+from edgeq.report.rows import devices, key, labels, ordered, plain, shares
 from edgeq.report.terms import terms as meanings
 
 COMPOSITION = (
@@ -26,7 +26,7 @@ def composition(summary: Summary) -> str:
         text = ", ".join(f"{safe(name)} {safe(str(percent(share)))} %" for name, share in shares(row))
         origin = f" sha256 {safe(row.sha256[:12])}{', with imatrix' if row.imatrix else ''}"
         items.append(
-            f'<li><span class="name">{safe(names[row.sha256, row.device])}</span>{_bar(row)}'
+            f'<li><span class="name">{safe(names[key(row)])}</span>{_bar(row)}'
             f'<span class="types">{text}<span class="hash">{origin}</span></span></li>'
         )
     listed = "\n".join(items)

@@ -12,7 +12,7 @@ from edgeq.report import axes, energy, memory
 from edgeq.report.axes import Axis
 from edgeq.report.columns import rate, unit_of_sizes
 from edgeq.report.figures import approximate, estimate, size
-from edgeq.report.rows import devices, family, labels, on_front, ordered, plain, speed_of, tests
+from edgeq.report.rows import Key, devices, family, key, labels, on_front, ordered, plain, speed_of, tests
 
 KLD, PPL = "Mean KLD, nats (log scale, lower is better)", "Perplexity (lower is better)"
 
@@ -63,7 +63,7 @@ class _Value(NamedTuple):
 class _Common(NamedTuple):
     """What is the same for all points of a summary."""
 
-    names: dict[tuple[str, str], str]
+    names: dict[Key, str]
     scale: tuple[int, str]
     front: set[tuple[str, str]]
     several_devices: bool
@@ -203,7 +203,7 @@ def _front(summary: Summary) -> set[tuple[str, str]]:
 
 def _point(common: _Common, x: float, quantity: str, value: _Value) -> Point:
     row, scale = value.row, common.scale
-    label = common.names[row.sha256, row.device]
+    label = common.names[key(row)]
     front, kld = (row.sha256, row.device) in common.front, row.quality.kld if row.quality else None
     marks = [*(["reference"] if row.reference else []), *(["on the front"] if front else [])]
     facts = {

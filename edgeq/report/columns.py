@@ -7,7 +7,7 @@ from collections.abc import Callable
 from edgeq.records import Estimate, Quality, Row, Speed, Summary
 from edgeq.report import condition, energy, memory
 from edgeq.report.figures import EMPTY, Cell, estimate, percent, size, size_unit
-from edgeq.report.rows import devices, on_front, ordered, plain, speed_of, tests
+from edgeq.report.rows import devices, n_threads, on_front, ordered, plain, speed_of, tests
 from edgeq.report.tables import Column, Table
 
 
@@ -26,13 +26,20 @@ def identity(summary: Summary) -> list[Column[Row]]:
     """The columns that say which file it is: names and devices only where they tell rows apart."""
     rows = summary.rows
     by_device = len(devices(list(rows))) > 1
+    by_threads = len({n for row in rows if (n := n_threads(row)) is not None}) > 1
     by_name = len({row.name for row in rows}) > 1 and any(row.name != row.file_type for row in rows)
     return [
         Column("File type", "", lambda row: Cell(plain(row.file_type)), 0, True),
         *([Column[Row]("Name", "", lambda row: Cell(plain(row.name)), 50, True)] if by_name else []),
         *([Column[Row]("Device", "", lambda row: Cell(plain(row.device)), 10, True)] if by_device else []),
+        *([Column[Row]("Threads", "", _threads, 5)] if by_threads else []),
         Column("bpw", "", lambda row: Cell(f"{row.bpw:.2f}", "", row.bpw), 0),
     ]
+
+
+def _threads(row: Row) -> Cell:
+    n = n_threads(row)
+    return EMPTY if n is None else Cell(f"{n}", "", n)
 
 
 def headline(summary: Summary) -> Table[Row]:

@@ -17,7 +17,7 @@ def part(summary: Summary) -> Part[Comparison] | None:
     """All comparisons, ``None`` without any."""
     if not summary.comparisons:
         return None
-    names = {sha256: label for (sha256, _), label in labels(list(summary.rows)).items()}
+    names = {sha256: label for (sha256, *_), label in labels(list(summary.rows)).items()}
 
     def name(sha256: str) -> str:
         return names.get(sha256) or f"sha256 {plain(sha256)[:12]}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from edgeq.records import Cost, Row, Summary
 from edgeq.report.figures import EMPTY, ESTIMATED, Cell, approximate, count, estimate, number
-from edgeq.report.rows import devices, labels, ordered, plain, prefill_first, sentence
+from edgeq.report.rows import devices, key, labels, ordered, plain, prefill_first, sentence
 from edgeq.report.subjects import tests_of
 from edgeq.report.tables import Column, Part, Table, filled, text_cell
 
@@ -33,7 +33,7 @@ def table(summary: Summary) -> Table[Row]:
     """One line for each file that has a cost."""
     names = labels(list(summary.rows))
     by_device = len(devices(list(summary.rows))) > 1
-    file = Column[Row]("File", "", lambda row: text_cell(names[row.sha256, row.device]), 0, True)
+    file = Column[Row]("File", "", lambda row: text_cell(names[key(row)]), 0, True)
     columns = [
         *([Column[Row]("Device", "", lambda row: text_cell(row.device), 0, True)] if by_device else []),
         *(column for test in tests(summary) for column in _columns(test)),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edgeq.records import Energy, Estimate, Row, Summary
 from edgeq.report.figures import EMPTY, ESTIMATED, Cell, approximate, estimate, number
-from edgeq.report.rows import devices, labels, ordered, plain, prefill_first, sentence
+from edgeq.report.rows import devices, key, labels, ordered, plain, prefill_first, sentence
 from edgeq.report.subjects import listed, tests_of
 from edgeq.report.tables import Column, Part, Table, filled, text_cell
 
@@ -145,7 +145,7 @@ def table(summary: Summary) -> Table[Measured]:
 
         return Column(heading, "W", cell, rank)
 
-    file = Column[Measured]("File", "", lambda m: text_cell(names[m.row.sha256, m.row.device]), 0, True)
+    file = Column[Measured]("File", "", lambda m: text_cell(names[key(m.row)]), 0, True)
     columns = [
         *([Column[Measured]("Device", "", lambda m: text_cell(m.row.device), 0, True)] if by_device else []),
         Column[Measured]("Test", "", lambda m: text_cell(m.energy.test), 0, True),

@@ -76,7 +76,7 @@ def positions(summary: Summary, evals: Sequence[EvalRecord]) -> Block:
 
 
 def _labels(summary: Summary) -> dict[str, str]:
-    return {sha256: label for (sha256, _), label in labels(list(summary.rows)).items()}
+    return {sha256: label for (sha256, *_), label in labels(list(summary.rows)).items()}
 
 
 def _seconds(bench: BenchRecord) -> Spec:

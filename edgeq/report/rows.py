@@ -20,6 +20,9 @@ FAMILIES = {
     "other": "Other types",
 }
 
+# SHA-256, device, threads.
+Key = tuple[str, str, int | None]
+
 
 def plain(text: str) -> str:
     """``text`` on one line, without control and bidirectional characters, which could forge a report."""
@@ -31,7 +34,10 @@ def plain(text: str) -> str:
 
 def ordered(summary: Summary) -> list[Row]:
     """The reference first, then by bpw descending."""
-    return sorted(summary.rows, key=lambda row: (not row.reference, -row.bpw, row.file_type, row.name, row.device))
+    return sorted(
+        summary.rows,
+        key=lambda row: (not row.reference, -row.bpw, row.file_type, row.name, row.device, n_threads(row) or 0),
+    )
 
 
 def devices(rows: list[Row]) -> list[str]:
@@ -73,19 +79,33 @@ def family(row: Row) -> str:
     return "legacy" if re.match(r"Q\d+_[01]", name) else "other"
 
 
-def labels(rows: list[Row]) -> dict[tuple[str, str], str]:
-    """A short name for each (sha256, device): the file type, made unique and honest where it is neither."""
-    seen = Counter((row.file_type, row.device) for row in rows)
-    named = Counter((row.file_type, row.device, row.name) for row in rows)
+def n_threads(row: Row) -> int | None:
+    """Threads of its bench, None where there was none."""
+    return row.settings.n_threads if row.settings else None
+
+
+def key(row: Row) -> Key:
+    """What sets a row apart: file, device, threads."""
+    return (row.sha256, row.device, n_threads(row))
+
+
+def labels(rows: list[Row]) -> dict[Key, str]:
+    """A short name for each row: the file type, made unique and honest where it is neither."""
+    seen = Counter((row.file_type, row.device, n_threads(row)) for row in rows)
+    named = Counter((row.file_type, row.device, n_threads(row), row.name) for row in rows)
+    threads = Counter((row.sha256, row.device) for row in rows)
     found = {}
     for row in rows:
         label = row.file_type
-        if seen[row.file_type, row.device] > 1:
-            by_name = named[row.file_type, row.device, row.name] == 1
+        n = n_threads(row)
+        if seen[row.file_type, row.device, n] > 1:
+            by_name = named[row.file_type, row.device, n, row.name] == 1
             label = row.name if by_name else f"{row.file_type} {row.bpw:.2f} bpw"
         elif row.on_label is not None and row.on_label < MOSTLY:
             label = f"{row.file_type} {row.bpw:.2f} bpw"
-        found[row.sha256, row.device] = plain(label)
+        if n is not None and threads[row.sha256, row.device] > 1:
+            label = f"{label}, {n} thread{'' if n == 1 else 's'}"
+        found[key(row)] = plain(label)
     return found
 
 
@@ -112,7 +132,7 @@ def notes(summary: Summary) -> list[tuple[str, str]]:
         found[sentence(note.text), sentence(note.hint)] = None
     for row in ordered(summary):
         for note in row.notes:
-            text = _with_subject(note, row, names[row.sha256, row.device])
+            text = _with_subject(note, row, names[key(row)])
             found[sentence(text), sentence(note.hint)] = None
     return list(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeq.records import Row, Summary
-from edgeq.report.rows import devices, labels, ordered, plain, prefill_first
+from edgeq.report.rows import devices, key, labels, ordered, plain, prefill_first
 
 
 def listed(names: list[str]) -> str:
@@ -15,11 +15,11 @@ def files(summary: Summary, meant: list[Row]) -> str:
     """Names of rows, with their devices where there are several; "all files" where none is left out."""
     names = labels(list(summary.rows))
     found = devices(list(summary.rows))
-    keys = {(row.sha256, row.device) for row in meant}
+    keys = {key(row) for row in meant}
     parts = []
     for device in found:
         here = [row for row in ordered(summary) if row.device == device]
-        chosen = [names[row.sha256, device] for row in here if (row.sha256, device) in keys]
+        chosen = [names[key(row)] for row in here if key(row) in keys]
         what = "all files" if len(chosen) == len(here) else listed(chosen)
         parts += [f"{what} on {plain(device)}" if len(found) > 1 else what] if chosen else []
     whole = len(parts) == len(found) and all(part.startswith("all files") for part in parts)

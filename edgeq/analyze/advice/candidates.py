@@ -147,7 +147,8 @@ def _labels(rows: Sequence[Row]) -> list[str]:
             said = [details(rows[i]) for i in where] if len(where) > 1 else []
             differing = [n for n, column in enumerate(zip(*said, strict=True)) if len(set(column)) > 1]
             for i, words in zip(where, said, strict=False):
-                names[i] = ", ".join([name, *(words[n] for n in differing if words[n])])
+                more = ", ".join(words[n] for n in differing if words[n])
+                names[i] = f"{name} ({more})" if more else name
     return names
 
 
@@ -160,7 +161,8 @@ def _settings(row: Row) -> tuple[str, ...]:
     if s is None:
         return ("", "", "", "", "", "", "")
     cache = (f"ctk {s.type_k}", f"ctv {s.type_v}", f"fa {s.flash_attn}")
-    return (f"{s.n_threads} threads", *cache, f"ngl {s.n_gpu_layers}", f"batch {s.n_batch}", f"ubatch {s.n_ubatch}")
+    threads = f"{s.n_threads} thread{'' if s.n_threads == 1 else 's'}"
+    return (threads, *cache, f"ngl {s.n_gpu_layers}", f"batch {s.n_batch}", f"ubatch {s.n_ubatch}")
 
 
 def _machine(row: Row) -> tuple[str, ...]:

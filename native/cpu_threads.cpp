@@ -1,4 +1,4 @@
-#include "bench_threads.h"
+#include "cpu_threads.h"
 
 #include "failure.h"
 
