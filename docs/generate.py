@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from edgeq import cli, plugins, profiles, report, store  # noqa: E402
+from edgeq.analyze.advice import recommend  # noqa: E402
 from edgeq.records import BenchRecord, Build, Bundle, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary  # noqa: E402
+from edgeq.records.advice import Wanted  # noqa: E402
 
 DEMO = ROOT / "docs" / "demo" / "summary.json"
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
@@ -62,6 +64,12 @@ def demo() -> str:
     return f"```text\n{text.strip()}\n```\n"
 
 
+def advice() -> str:
+    """What `edgeq recommend` says of the demo's run."""
+    said = recommend(store.load(DEMO, Summary).rows, Wanted(max_ram_bytes=25 * 2**20, min_tps=1000))
+    return f"```text\n{report.advice(said)}\n```\n"
+
+
 def sensors() -> str:
     """What each file of the sensor shelf says of itself."""
     rows = []
@@ -97,6 +105,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "imports": imports,
     "sensors": sensors,
     "demo": demo,
+    "advice": advice,
     "devices": devices,
 }
 

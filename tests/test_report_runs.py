@@ -7,9 +7,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from edgeq import analyze, report, store
 from edgeq.analyze.advice import of_summary
+from edgeq.cli import cli
+from edgeq.errors import MissingError
 from edgeq.records import BenchRecord, EvalRecord
 
 from .test_run import edgeq
@@ -56,6 +59,16 @@ def test_numbers_of_threads_are_told_apart() -> None:
     assert "Threads" not in report.markdown(one)
     assert "Threads" in report.markdown(two)
     assert {"2 threads", "7 threads"} <= {label.split(", ")[1] for label in report.rows.labels(list(two.rows)).values()}
+
+
+def test_without_the_plotting_library_the_tables_remain(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeq.report.drawing.find_spec", lambda name: None)
+    bench = store.load(run / "records/bench-a.json.gz", BenchRecord)
+    page = report.html(analyze.summarize([bench], []), [bench])
+    assert "vl-convert-python" in page and "<table" in page
+    assert "vegaEmbed = " not in page
+    done = CliRunner().invoke(cli, ["report", str(run), "--plots", str(run / "plots")])
+    assert isinstance(done.exception, MissingError) and not (run / "plots").exists()
 
 
 def test_the_page_recommends_what_the_command_does() -> None:

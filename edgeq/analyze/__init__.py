@@ -46,7 +46,9 @@ def summarize(
     """
     benches = sorted(benches, key=lambda b: (-b.model.bpw, b.model.sha256, b.host.cpu, b.turn))
     evals = sorted(evals, key=lambda e: (-e.model.bpw, e.model.sha256))
-    last = list({b.configuration: b for b in benches}.values())
+    last: dict[str, list[BenchRecord]] = {}
+    for b in {b.configuration: b for b in benches}.values():
+        last.setdefault(b.model.sha256, []).append(b)
     by_sha = {m.sha256: m for m in (*models, *(b.model for b in benches), *(e.model for e in evals))}
     reference = next((e.reference for e in evals), None)
     scored = {e.model.sha256: e for e in evals}
@@ -54,7 +56,7 @@ def summarize(
     rows = [
         _row(model, bench, scored.get(sha256), reference, tariff, devices)
         for sha256, model in by_sha.items()
-        for bench in _of(sha256, last)
+        for bench in tuple(last.get(sha256, ())) or (None,)
     ]
     rows.sort(key=lambda r: (not r.reference, -r.bpw, r.name))
     first_bench, first_eval = next(iter(benches), None), next(iter(evals), None)
@@ -74,10 +76,6 @@ def summarize(
         tariff=tariff,
         comparisons=comparisons(benches),
     )
-
-
-def _of(sha256: str, benches: Sequence[BenchRecord]) -> list[BenchRecord] | list[None]:
-    return [b for b in benches if b.model.sha256 == sha256] or [None]
 
 
 def _devices(hosts: Sequence[Host]) -> dict[tuple[str | None, ...], str]:

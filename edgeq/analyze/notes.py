@@ -85,9 +85,11 @@ def _drift_of_anchors(benches: Sequence[BenchRecord]) -> Iterable[Note]:
     for b in sorted(benches, key=lambda b: b.turn):
         turns.setdefault(b.configuration, []).append(b)
     for anchors in turns.values():
+        if len(anchors) < 2:
+            continue
         host = anchors[0].host.condition
         kept = [t[0].begun_ns for t in turns.values() if len(t) == 1 and t[0].host.condition == host]
-        if len(anchors) < 2 or not kept:
+        if not kept:
             continue
         first = [a for a in anchors if a.begun_ns < min(kept)][-1:] or anchors[:1]
         for test in anchors[0].settings.tests:

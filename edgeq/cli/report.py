@@ -54,6 +54,7 @@ def command(
     from edgeq.analyze.advice import of_summary
     from edgeq.cli import _tables
     from edgeq.cli._options import tariff
+    from edgeq.errors import MissingError
     from edgeq.run_folder import RunFolder
 
     price = tariff(money)
@@ -63,6 +64,8 @@ def command(
         raise click.UsageError(
             "A recording alone has no tokens: --html, --plots, --md, --csv and prices need RUNS beside --trace."
         )
+    if plots and not report.can_draw():
+        raise MissingError("Plots need vl-convert-python.", "`pip install vl-convert-python`, or use another machine.")
     meter = profiles.load(profile).meter
     traces = [trace for path in recordings for trace in logs.read(path, meter, interval)]
     if not runs:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 
+from edgeq.cli._options import echo_json, json_option
+
 
 @click.command("verify")
 @click.argument("folder", type=click.Path(path_type=Path))
-def command(folder: Path) -> None:
+@json_option
+def command(folder: Path, as_json: bool) -> None:
     """Hash everything in FOLDER (a bundle or a finished run) again and compare it with the manifest.
 
     The records of a run are compared with each other as well: one plan, one machine, one llama.cpp, one source.
@@ -20,4 +23,7 @@ def command(folder: Path) -> None:
 
     with step("verify") as update:
         n = verify(folder, lambda share, name: update(share, None, name))
+    if as_json:
+        echo_json({"folder": str(folder), "n_files": n})
+        return
     click.echo(f"{folder}: all {n} files are as they were made.")

@@ -11,6 +11,6 @@ from edgeq.report.as_csv import csv
 from edgeq.report.as_html import html
 from edgeq.report.as_markdown import markdown
 from edgeq.report.as_terminal import terminal
-from edgeq.report.drawing import png, svg
+from edgeq.report.drawing import can_draw, png, svg
 
-__all__ = ["advice", "csv", "html", "markdown", "plots", "png", "svg", "terminal"]
+__all__ = ["advice", "can_draw", "csv", "html", "markdown", "plots", "png", "svg", "terminal"]

@@ -13,10 +13,14 @@ from edgeq.records.advice import Advice
 from edgeq.report import background, drawing, embedded, sections
 from edgeq.report.advice import advice_section
 from edgeq.report.all_plots import Plots, drawable
-from edgeq.report.markup import safe
+from edgeq.report.markup import paragraphs, safe
 from edgeq.report.script import SCRIPT
 from edgeq.report.style import STYLE
 from edgeq.report.theme import themes
+
+NO_PLOTS = (
+    "Without plots: vl-convert-python, which draws them, is not installed. Another machine can make this page anew."
+)
 
 
 def html(
@@ -26,11 +30,14 @@ def html(
     advice: Advice | None = None,
 ) -> str:
     """The whole page. With the raw records it also shows what happened within a run, and hands them out."""
-    plots = drawable(summary, benches, evals)
+    drawn = drawing.can_draw()
+    # Without the library the tables stay, and a sentence says what is missing.
+    plots = drawable(summary, benches, evals) if drawn else drawable(msgspec.structs.replace(summary, rows=()))
     kept = embedded.fitting(benches, evals) if benches or evals else None
     data = embedded.records(summary, kept) if kept else b""
     parts = (
         sections.header(summary),
+        "" if drawn else paragraphs([NO_PLOTS]),
         advice_section(advice),
         sections.quality_figure(summary, plots),
         sections.results(summary),

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from importlib.util import find_spec
 
 from edgeq.report.axes import Spec
 
 # Pixels of a PNG for each of the plot's own: sharp on screens of twice the density.
 PNG_SCALE = 2.0
+
+
+def can_draw() -> bool:
+    """Whether the library is there: it has no wheels for 32-bit ARM and RISC-V."""
+    return find_spec("vl_convert") is not None
 
 
 def svg(spec: Spec) -> str:
