@@ -138,4 +138,6 @@ def _kind(triple: str) -> tuple[str, str]:
 def _no_cross_compiler(chain: Toolchain) -> Note:
     package = _PACKAGES.get(chain.target)
     how = f"Install one: `apt install {package}` (Debian, Ubuntu)." if package else "Put it on the PATH."
+    if "darwin" in chain.target:
+        how = "Programs for Macs are compiled on a Mac: run `edgeq build` there."
     return Note("no-compiler", f"There is no compiler for {chain.target}: {chain.cxx} was not found.", how)

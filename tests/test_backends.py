@@ -234,6 +234,7 @@ def test_a_missing_compiler_is_named_with_its_package(tmp_path: Path, monkeypatc
     assert "apt install g++-aarch64-linux-gnu" in texts(
         build.check(machine.access(), Profile("x", target="aarch64-linux-gnu"))
     )
+    assert "compiled on a Mac" in texts(build.check(machine.access(), Profile("x", target="arm64-apple-darwin")))
     assert same_machine("x86_64-redhat-linux", "x86_64-linux-gnu")
     assert not same_machine("x86_64-linux-gnu", "x86_64-apple-darwin")
     assert not toolchain(machine.access(), "x86_64-unknown-linux-gnu").cross

@@ -37,12 +37,10 @@ def needed(build: Build, roles: tuple[str, ...]) -> Libraries:
     """The programs of ``roles`` with all that they load. Raises MissingError where a library can't be found."""
     folder = Path(build.folder) / "bin"
     programs = [Path(build.tool(role)) for role in roles]
-    # Backends that are chosen at run time are nobody's dependency.
-    waiting = [
-        *programs,
-        *(p for p in folder.glob("libggml-*.so") if "GGML_BACKEND_DL=ON" in " ".join(build.cmake_args)),
-    ]
-    ours: dict[str, Path] = {p.name: p for p in waiting[len(programs) :]}
+    # Backends that are chosen at run time are nobody's dependency; as modules they have no version and no links.
+    modules = [p for p in folder.glob("libggml-*.so") if not p.is_symlink()]
+    waiting = [*programs, *modules]
+    ours: dict[str, Path] = {p.name: p for p in modules}
     system: dict[str, Path] = {}
     chain = toolchain(Access(), build.target)
     seen: set[Path] = set()

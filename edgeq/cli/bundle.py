@@ -53,5 +53,6 @@ def command(
     tried = built.self_test
     if tried and tried.skipped:
         click.echo(f"The programs were not tried out here: {tried.skipped}.", err=True)
-    click.echo(f"{out}: {len(described)} models for {built.target}; the board needs glibc {made.glibc} or newer.")
+    what = "one model" if len(described) == 1 else f"{len(described)} models"
+    click.echo(f"{out}: {what} for {built.target}; the board needs glibc {made.glibc} or newer.")
     click.echo(f"Copy {out} or {out}.tar.zst to the board and run ./run.sh or ./bench.sh there.")
