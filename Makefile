@@ -1,6 +1,6 @@
 # make demo   set everything up and run the main job on the project's own small model (10 minutes the first time)
 # make test   set up what is missing, check style and types, run all tests
-# make test-builds   compile llama.cpp for other backends and machines and try them out (25 minutes the first time)
+# make test-builds   compile llama.cpp for other backends and machines and try them out (about half an hour the first time)
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin

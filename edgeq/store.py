@@ -146,7 +146,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def need_space(folder: Path, n_bytes: int, what: str, instead: str = "Choose another (--out).") -> None:
+def need_space(folder: Path, n_bytes: int, what: str, instead: str = "Or choose another folder (--out).") -> None:
     """Refuse beforehand what can't fit on the disk. ``n_bytes`` are about to be written; ``instead``: a way out."""
     free = shutil.disk_usage(folder).free
     if n_bytes > free:

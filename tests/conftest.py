@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -47,6 +48,17 @@ def ladder(built: Build, model: Gguf, tmp_path_factory: pytest.TempPathFactory) 
 def smollm2() -> Path:
     """A real model with a real vocabulary and rows of 576."""
     return smollm2_file()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """A real file system of 2 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder]).returncode:
+        pytest.skip("mounting needs root")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
 
 
 def smollm2_file() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import subprocess
@@ -114,17 +113,6 @@ def test_folders_that_cannot_be_written(built: Build, tmp_path: Path) -> None:
     refused(edgeq("quantize", MODEL, "--types", "Q8_0", "--out", file / "sub"), 4, "can't be written")
     if Path("/proc/1").exists():  # a file system that refuses everybody, root too
         refused(edgeq("quantize", MODEL, "--types", "Q8_0", "--out", "/proc/edgeq"), 4, "/proc/edgeq")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path):  # type: ignore[no-untyped-def]
-    """A real file system of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder]).returncode:
-        pytest.skip("mounting needs root")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_a_full_disk_is_said_beforehand(built: Build, small_disk: Path) -> None:

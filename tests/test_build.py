@@ -16,6 +16,7 @@ import pytest
 
 from edgeq import build, programs, sources, store
 from edgeq.build import counting
+from edgeq.build.compiling import compile_tree
 from edgeq.build.self_test import self_test
 from edgeq.errors import InputError, MissingError, ToolError
 from edgeq.plugins import module
@@ -160,6 +161,12 @@ def test_a_full_disk_is_said_before_compiling(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MissingError, match=r"needs 2.50 GB .* 1.00 GB are free") as e:
         build.build()
     assert "EDGEQ_CACHE" in e.value.hint
+
+
+def test_a_disk_that_fills_up_while_compiling_is_a_sentence(small_disk: Path, tmp_path: Path) -> None:
+    tree = sources.pinned()[0]
+    with pytest.raises(MissingError, match="no space left"):
+        compile_tree(tree, small_disk / "tree", (), ("edgeq-all",), 2, tmp_path / "log", lambda *_: None)
 
 
 def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:

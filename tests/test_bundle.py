@@ -120,3 +120,12 @@ def test_what_is_no_bundle_is_not_replaced(built: Build, ladder: tuple[Gguf, ...
     with pytest.raises(InputError, match="boards that run Linux"):
         bundle(PROFILE, ladder[:1], mac, settings, tmp_path / "out", n_ctx=512)
     assert [p.name for p in tmp_path.iterdir()] == ["photos"]
+
+
+def test_an_empty_folder_one_stands_in_will_do(
+    built: Build, ladder: tuple[Gguf, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    bundle(PROFILE, ladder[:1], built, bench.settings(PROFILE, ("tg8",), n_reps=1, n_threads=1), Path(), n_ctx=512)
+    assert verify(tmp_path / "here") > 0 and (tmp_path / "here.tar.zst").exists()

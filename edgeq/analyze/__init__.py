@@ -22,6 +22,7 @@ __all__ = [
     "PmicFit",
     "Recorded",
     "comparisons",
+    "device_names",
     "energies",
     "fit_pmic",
     "front",
@@ -52,7 +53,7 @@ def summarize(
     by_sha = {m.sha256: m for m in (*models, *(b.model for b in benches), *(e.model for e in evals))}
     reference = next((e.reference for e in evals), None)
     scored = {e.model.sha256: e for e in evals}
-    devices = _devices([*(b.host for b in benches), *(e.host for e in evals)])
+    devices = device_names([*(b.host for b in benches), *(e.host for e in evals)])
     rows = [
         _row(model, bench, scored.get(sha256), reference, tariff, devices)
         for sha256, model in by_sha.items()
@@ -78,8 +79,8 @@ def summarize(
     )
 
 
-def _devices(hosts: Sequence[Host]) -> dict[tuple[str | None, ...], str]:
-    """A name for each condition: the CPU, and what else tells it from the others."""
+def device_names(hosts: Sequence[Host]) -> dict[tuple[str | None, ...], str]:
+    """A name for each condition, as in ``Row.device``: the CPU, and what else tells it from the others."""
     conditions = list(dict.fromkeys(h.condition for h in hosts))
     differs = [len(set(parts)) > 1 for parts in zip(*conditions, strict=True)]
     return {c: ", ".join(part for i, part in enumerate(c) if part and (i == 0 or differs[i])) for c in conditions}

@@ -14,7 +14,7 @@ from edgeq.records import Note, Profile
 from edgeq.toolchain import Toolchain
 
 DEVICE = "gpu"
-# cicc, NVIDIA's compiler proper, on the attention kernels; an 8 GB Jetson can run one or two.
+# A cautious guess: cicc took 0.7 GB on the first half of the kernels for one architecture, and the rest are larger.
 BYTES_PER_JOB = 2_500_000_000
 NO_DEVICE = "`nvidia-smi` must list the GPU, and this user must be allowed to use it."
 

@@ -46,20 +46,22 @@ def bundle(
     if len({p.name for p in parts}) < len(parts):
         raise InputError("Two of the models have the same file name.", "Rename one of them.")
     found = needed(build, tuple(role for role in _ROLES if role in build.tools))
-    temporary = store.partial(out)
+    out = out.resolve()  # a "." has no name to put beside
+    temporary, archive = store.partial(out), out.with_name(f"{out.name}.tar.zst")
     shutil.rmtree(temporary, ignore_errors=True)
     store.make_folder(temporary)
     try:
-        store.need_space(temporary, 2 * sum(p.stat().st_size for p in parts) + found.n_bytes, "The bundle")
+        store.need_space(out.parent, 2 * sum(p.stat().st_size for p in parts) + found.n_bytes, "The bundle")
         record = Bundle(profile, build, tuple(models), n_ctx, found.glibc, tuple(p.name for p in found.system))
         _fill(temporary, record, parts, found, settings, on_progress)
         with store.writing(out):
+            archive.unlink(missing_ok=True)  # never an old one beside a new folder
             shutil.rmtree(out, ignore_errors=True)
             temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     on_progress(None, "packing")
-    pack(out, out.with_name(f"{out.name}.tar.zst"))
+    pack(out, archive)
     return record
 
 

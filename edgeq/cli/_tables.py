@@ -16,6 +16,12 @@ _UNITS = {"J": (1.0, "W"), "degC": (1.0, "°C"), "Hz": (1e-9, "GHz"), "bytes": (
 _NUMBERS = ("bpw", "MiB", "bytes", "on label", "seconds", "mean", "highest", "J")
 
 
+def wide_console(width: int) -> Console:
+    """Standard output as wide as the terminal; in a file or another program's hands, one line a row."""
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=width)
+
+
 def files(records: Sequence[Gguf]) -> None:
     """One line per file: type, effective bpw, size, on-label share, types by share of parameters."""
     table = _table("file", "type", "bpw", "MiB", "on label", "tensor types by share of parameters")

@@ -35,7 +35,7 @@ def command(files: tuple[Path, ...], profile: str, n_ctx: int, threads: int | No
     board = profiles.load(profile)
     described = [models.describe(path) for path in files]
     with step("build") as update:
-        built = build.build(profiles.load("local"), on_progress=lambda text, share: update(share, text))
+        built = build.build(on_progress=lambda text, share: update(share, text))
     results = [fit.fit(model, board, built, n_ctx=n_ctx, n_threads=threads or 0) for model in described]
     if as_json:
         echo_json(results)
@@ -44,8 +44,9 @@ def command(files: tuple[Path, ...], profile: str, n_ctx: int, threads: int | No
 
 
 def _print(results: Sequence[Fit], board: Profile) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from edgeq.cli._tables import wide_console
 
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold", min_width=16)
@@ -59,9 +60,7 @@ def _print(results: Sequence[Fit], board: Profile) -> None:
         sizes = (weights, r.kv_bytes, r.compute_bytes + r.overhead_bytes, r.needed_bytes, r.margin_bytes)
         longest = f"{r.max_n_ctx:,}" if r.max_n_ctx else "-"
         table.add_row(Path(r.model.path).name, r.verdict, *map(_mib, sizes), longest, _bound(r))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=110)
+    console = wide_console(110)
     console.print(_board(results[0], board), markup=False)
     console.print(table)
     for r in results:

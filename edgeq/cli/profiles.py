@@ -75,15 +75,16 @@ def draft(out: Path | None) -> None:
 
 
 def _table(shelf: list[Profile], here: str | None) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    screen = Console()
-    # In a file or another program's hands, one line a profile.
-    console = screen if screen.is_terminal else Console(width=200)
+    from edgeq.cli._tables import wide_console
+
+    console = wide_console(200)
     table = Table(box=None, pad_edge=False)
     numbers = ("memory", "GB/s", "price")
-    for title in ("", "name", "board", "SoC", "memory", "GB/s", "backend", "price"):
+    # Where there is no room for them, the names say it well enough.
+    about = ("board", "SoC") if console.width >= 120 else ()
+    for title in ("", "name", *about, "memory", "GB/s", "backend", "price"):
         table.add_column(
             title,
             justify="right" if title in numbers else "left",
@@ -95,7 +96,8 @@ def _table(shelf: list[Profile], here: str | None) -> None:
         rate = f"{p.memory.gb_s:g}" if p.memory and p.memory.gb_s else "-"
         price = f"{p.price.amount:g} {p.price.currency}" if p.price else "-"
         mark = "*" if p.name == here else ""
-        table.add_row(mark, p.name, p.board or "-", p.soc or "-", memory, rate, p.backend, price)
+        said = (p.board or "-", p.soc or "-") if about else ()
+        table.add_row(mark, p.name, *said, memory, rate, p.backend, price)
     console.print(table)
 
 

@@ -12,12 +12,10 @@ import click
 from edgeq.cli._options import Number, echo_json, json_option, tariff_options
 
 if TYPE_CHECKING:
-    from edgeq.records import BenchRecord, Host, Profile, Row
+    from edgeq.records import BenchRecord, EvalRecord, Profile
     from edgeq.records.advice import Board
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-# The kernel keeps up to 7 % of a board's memory for the firmware; the next smaller size is 25 % less.
-_MEMORY_TOLERANCE = 0.12
 _NOTHING_FITS = 3
 
 
@@ -78,7 +76,7 @@ def command(
     loaded = [RunFolder(path).load() for path in runs]
     benches, evals, models = ([record for part in parts for record in part] for parts in zip(*loaded, strict=True))
     rows = analyze.summarize(benches, evals, models).rows
-    board = _board(profile, benches, rows) if profile else None
+    board = _board(profile, benches, evals) if profile else None
     advice = recommend(rows, Wanted(test=name, tariff=price, board=board, **wishes))
     if as_json:
         echo_json(advice)
@@ -88,33 +86,13 @@ def command(
         raise click.exceptions.Exit(_NOTHING_FITS)
 
 
-def _board(profile: Profile, benches: Sequence[BenchRecord], rows: Sequence[Row]) -> Board:
-    """The board of a profile, with the names under which these rows have figures of it."""
+def _board(profile: Profile, benches: Sequence[BenchRecord], evals: Sequence[EvalRecord]) -> Board:
+    """The board of a profile, with the names under which it has figures: it was measured with it, or looks like it."""
+    from edgeq import analyze, profiles
     from edgeq.records.advice import Board
 
-    own = [bench for bench in benches if _is_of(bench.host, profile, bench.profile.name)]
-    names = {row.device for row in rows if any(_is_row_of(row, bench) for bench in own)}
+    names = analyze.device_names([*(b.host for b in benches), *(e.host for e in evals)])
+    own = [b for b in benches if b.profile.name == profile.name or profiles.is_of(profile, b.host)]
     memory = profile.memory
     usable = round((memory.gib - memory.system_gib) * 2**30) if memory else None
-    return Board(profile.name, tuple(sorted(names)), usable)
-
-
-def _is_row_of(row: Row, bench: BenchRecord) -> bool:
-    measured = (row.sha256, row.build, row.settings, row.power_mode, row.rss_peak_bytes)
-    host = bench.host
-    same = (bench.model.sha256, bench.build.key, bench.settings, host.power_mode, bench.rss_peak_bytes)
-    return measured == same and row.device.startswith(host.cpu)
-
-
-def _is_of(host: Host, profile: Profile, measured_as: str) -> bool:
-    """Whether a machine is the profile's board: it says so itself, or it was measured with this very profile."""
-    if profile.target and profile.target.partition("-")[0] != host.arch.replace("arm64", "aarch64"):
-        return False
-    if profile.match is None:
-        return measured_as == profile.name
-    if profile.memory and abs(host.mem_bytes / 2**30 / profile.memory.gib - 1) > _MEMORY_TOLERANCE:
-        return False
-    boards = (*profile.match.dmi, *((profile.board,) if profile.board else ()))
-    said = [(host.board, boards), (host.cpu, profile.match.cpu), *((gpu, profile.match.gpu) for gpu in host.gpu)]
-    found = any(text and any(part.lower() in text.lower() for part in parts) for text, parts in said)
-    return found or measured_as == profile.name
+    return Board(profile.name, tuple(sorted({names[b.host.condition] for b in own})), usable)

@@ -67,4 +67,5 @@ def command(model: str | None, plan: Path | None, out: Path | None, as_json: boo
     from rich.console import Console
 
     Console().print(report.terminal(summary))
+    click.echo(f"Which of them to ship: edgeq recommend {folder.path}", err=True)
     click.echo(str(folder.page))

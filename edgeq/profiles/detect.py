@@ -7,7 +7,7 @@ import msgspec
 from edgeq.access import Access
 from edgeq.profiles.load import load, names
 from edgeq.profiles.machine import Machine, machine, mode_name
-from edgeq.records import Match, Profile
+from edgeq.records import Host, Match, Profile
 
 # The kernel keeps up to 7 % of a board's memory for the firmware; the next smaller size is 25 % less.
 _MEMORY_TOLERANCE = 0.12
@@ -50,6 +50,17 @@ def differences(profile: Profile, access: Access) -> tuple[Difference, ...]:
     return tuple(d for d in (*found, _power_modes(profile, here)) if d is not None)
 
 
+def is_of(profile: Profile, host: Host) -> bool:
+    """Whether a machine in a record is the profile's board, by what the record says of it: less than `detect` sees."""
+    match, memory = profile.match, profile.memory
+    if match is None or _other_processor(profile, host.arch):
+        return False
+    if memory and abs(host.mem_bytes / 2**30 / memory.gib - 1) > _MEMORY_TOLERANCE:
+        return False
+    boards = (*match.dmi, *((profile.board,) if profile.board else ()))
+    return _says(boards, host.board) or _says(match.cpu, host.cpu) or any(_says(match.gpu, gpu) for gpu in host.gpu)
+
+
 def _rank(profile: Profile, here: Machine) -> tuple[int, int] | None:
     """How the profile matches, the smaller the surer: (kind of evidence, position in ``compatible``)."""
     match = profile.match
@@ -87,14 +98,21 @@ def _memory_distance(profile: Profile, here: Machine) -> float:
     return abs(profile.memory.gib - here.mem_gib)
 
 
-def _architecture(profile: Profile, here: Machine) -> Difference | None:
-    if profile.target is None or here.arch is None:
-        return None
-    wanted = profile.target.partition("-")[0]
+def _other_processor(profile: Profile, arch: str | None) -> bool:
+    if profile.target is None or arch is None:
+        return False
     alike = {"arm64": "aarch64"}
-    if alike.get(wanted, wanted) == alike.get(here.arch, here.arch):
+    wanted = profile.target.partition("-")[0]
+    return alike.get(wanted, wanted) != alike.get(arch, arch)
+
+
+def _architecture(profile: Profile, here: Machine) -> Difference | None:
+    if not _other_processor(profile, here.arch):
         return None
-    return Difference("architecture", wanted, here.arch, "Programs that are built for the profile do not run here.")
+    wanted = (profile.target or "").partition("-")[0]
+    return Difference(
+        "architecture", wanted, here.arch or "", "Programs that are built for the profile do not run here."
+    )
 
 
 def _board(profile: Profile, here: Machine) -> Difference | None:

@@ -89,13 +89,8 @@ def _measured(row: Row, label: str, wanted: Wanted, seen: Seen | None) -> Candid
             hardware_per_mtok=cost.hardware_per_mtok,
             cost_estimated=cost.estimated,
         )
-    choice = Choice(
-        label=label,
-        sha256=row.sha256,
-        file_type=row.file_type,
-        bpw=row.bpw,
-        reference=row.reference,
-        figures=figures,
+    choice = replace(
+        _choice(row, label, figures),
         settings=row.settings,
         backend=row.backend,
         build=row.build,
@@ -105,17 +100,16 @@ def _measured(row: Row, label: str, wanted: Wanted, seen: Seen | None) -> Candid
 
 
 def _carried(row: Row, label: str) -> Candidate:
-    choice = Choice(
-        label=label,
-        sha256=row.sha256,
-        file_type=row.file_type,
-        bpw=row.bpw,
-        reference=row.reference,
-        figures=_quality(row),
+    choice = replace(
+        _choice(row, label, _quality(row)),
         measured_on=row.device or "another machine",
         rss_elsewhere_bytes=row.rss_peak_bytes,
     )
     return Candidate(row, choice, None, _order(row, choice.figures))
+
+
+def _choice(row: Row, label: str, figures: Figures) -> Choice:
+    return Choice(label, row.sha256, row.file_type, row.bpw, row.reference, figures)
 
 
 def _quality(row: Row, rss_peak_bytes: int | None = None) -> Figures:
