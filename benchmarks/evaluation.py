@@ -42,7 +42,7 @@ def _ours(
 ) -> float:
     settings = EvalSettings(n_ctx=n_ctx, n_chunks=n_chunks, first=first, n_threads=THREADS)
     start = time.monotonic()
-    evaluate.evaluate(model, candidates, (TEXT,), b, settings, out)
+    evaluate.evaluate(model, [evaluate.Candidate(c) for c in candidates], (TEXT,), b, settings, out)
     return time.monotonic() - start
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import evaluation, ladder, sampling, speed, startup
+from benchmarks import evaluation, ladder, packers, sampling, speed, startup
 from benchmarks.common import MODEL, built, f16_of
 from edgeq import models
 from tests.conftest import smollm2_file
@@ -18,6 +18,7 @@ def main() -> None:
     speed.run(b, small, pairs=41, reps=10)
     sampling.run(b, small, pairs=21, reps=20)
     ladder.run(b, small, pairs=3)
+    packers.run(b, pairs=7)
     evaluation.run(b, smollm2, n_chunks=8, pairs=3)
 
 

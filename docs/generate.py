@@ -21,10 +21,29 @@ sys.path.insert(0, str(ROOT))
 
 from edgeq import cli, plugins, profiles, report, store  # noqa: E402
 from edgeq.analyze.advice import recommend  # noqa: E402
-from edgeq.records import BenchRecord, Build, Bundle, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary  # noqa: E402
+from edgeq.pipeline.methods import shelf  # noqa: E402
+from edgeq.records import (  # noqa: E402
+    BenchRecord,
+    Build,
+    Bundle,
+    EvalRecord,
+    GenerationRecord,
+    Gguf,
+    Imatrix,
+    MethodsPlan,
+    MethodsRun,
+    MethodsTable,
+    Plan,
+    Profile,
+    Recipe,
+    Run,
+    Summary,
+    TaskRecord,
+)
 from edgeq.records.advice import Wanted  # noqa: E402
 
 DEMO = ROOT / "docs" / "demo" / "summary.json"
+COMPARED = ROOT / "docs" / "demo" / "methods.json"
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 
@@ -92,9 +111,34 @@ def devices() -> str:
     return f"{head}\n|---|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
+def methods() -> str:
+    """The shelf of methods: what each is, and the files and ways of running them that show it."""
+    rows = []
+    for name, module in shelf(()).items():
+        arms = ", ".join(f"{arm.name}{'†' if arm.control else ''}" for arm in module.ARMS)
+        rows.append(f"| {module.NUMBER} | `{name}` | {module.DEFINITION} | {arms} |")
+    return "| | method | definition | arms |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def options() -> str:
+    """The options of the methods, for recipes."""
+    rows = [
+        f"| `{name}` | {', '.join(f'`{key}: {str(value).lower()}`' for key, value in module.OPTIONS.items())} |"
+        for name, module in shelf(()).items()
+        if module.OPTIONS
+    ]
+    return "| method | options and their defaults |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def compared() -> str:
+    """The table of `edgeq methods` on a real model, from what the run left."""
+    return report.methods_markdown(store.load(COMPARED, MethodsTable))
+
+
 def schema() -> str:
     """JSON Schema of everything that lies on disk."""
-    kinds = (BenchRecord, Build, Bundle, EvalRecord, Gguf, Imatrix, Plan, Profile, Recipe, Run, Summary)
+    kinds = (BenchRecord, Build, Bundle, EvalRecord, GenerationRecord, Gguf, Imatrix, MethodsPlan, MethodsRun)
+    kinds += (MethodsTable, Plan, Profile, Recipe, Run, Summary, TaskRecord)
     (_, components) = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": components}
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
@@ -107,6 +151,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "demo": demo,
     "advice": advice,
     "devices": devices,
+    "methods": methods,
+    "options": options,
+    "compared": compared,
 }
 
 

@@ -1,4 +1,7 @@
-"""The converter's own environment in the user's cache: PyTorch for the CPU, transformers, the pinned tree's script."""
+"""The converter's own environment in the user's cache: PyTorch for the CPU, transformers, the pinned tree's script.
+
+Training runs there as well.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +75,34 @@ def download(repo: str, on_progress: Callable[[str], None]) -> tuple[Path, str]:
             f"Check the name and the network, or give a folder with the model. The log is {log}.",
         ) from None
     return folder, revision.read_text()
+
+
+def train(
+    script: Path, folder: Path, on_event: Callable[[shell.Event], None], on_progress: Callable[[str], None]
+) -> None:
+    """Run a training script of edgeq's own on ``folder``, which has its request and gets its results.
+
+    Raises MissingError where there is no PyTorch for this machine, or none can be downloaded.
+    """
+    try:
+        python = _environment(on_progress)
+    except ToolError as e:
+        raise MissingError(
+            "The environment with PyTorch, which training needs, can't be made here.",
+            f"Check the network, and whether there is a PyTorch for this machine. The log is {e.log}.",
+        ) from None
+    log = store.make_folder(store.cache_dir() / "logs") / "train.log"
+    log.unlink(missing_ok=True)
+    events = folder / "events.jsonl"
+    shell.run(
+        [str(python), str(script), str(folder), "--events", str(events)],
+        what="training",
+        log=log,
+        # Threads that wait for each other while spinning take the cores from those that they wait for.
+        env={"CUDA_VISIBLE_DEVICES": "", "OMP_WAIT_POLICY": "PASSIVE"},
+        events=events,
+        on_event=on_event,
+    )
 
 
 def _python() -> Path:

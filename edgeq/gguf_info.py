@@ -128,6 +128,11 @@ class Header(msgspec.Struct, frozen=True):
         """``{arch}.block_count``."""
         return self._number(f"{self.arch}.block_count")
 
+    @property
+    def n_ctx_train(self) -> int | None:
+        """``{arch}.context_length``: the longest context that the model was trained with."""
+        return self._number(f"{self.arch}.context_length")
+
     def _text(self, key: str) -> str:
         value = self.metadata.get(key)
         return value if isinstance(value, str) else ""

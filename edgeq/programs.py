@@ -87,8 +87,13 @@ def _call(
             [*argv, "--events", str(events)],
             what=what,
             log=log,
-            # Without the second, ggml starts a debugger on an abort and fills the log with its backtrace.
-            env={"LLAMA_CPP_LIB_PATH": str(Path(build.folder) / "bin"), "GGML_NO_BACKTRACE": "1"},
+            # Without the second, ggml starts a debugger on an abort and fills the log with its backtrace. The threads of
+            # numpy's library spin while they wait: on busy cores they take many times longer than one.
+            env={
+                "LLAMA_CPP_LIB_PATH": str(Path(build.folder) / "bin"),
+                "GGML_NO_BACKTRACE": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+            },
             events=events,
             on_event=take,
             on_start=on_start,

@@ -1,8 +1,10 @@
-"""Room: one GGUF file per recipe, through llama.cpp's own quantize function in a worker process."""
+"""Room: one GGUF file per recipe, made in a worker process by the recipe's method."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import msgspec
 
 from edgeq import gguf_info, models, plugins, programs, store
 from edgeq.errors import InputError
-from edgeq.records import Build, Gguf, Imatrix, Recipe
+from edgeq.records import Adapter, Build, Gguf, Imatrix, Recipe
 
 # Gets the name of the file being made and the share of all files done.
 Progress = Callable[[str, float], None]
@@ -58,6 +60,7 @@ def plan(source: Gguf, recipes: Sequence[Recipe], imatrix: Imatrix | None, build
             raise InputError(
                 f"{recipe.file_type} is not a file type of this llama.cpp.", plugins.nearest(recipe.file_type, known)
             )
+        _check_method(recipe)
     header = gguf_info.read_header(Path(source.path))
     if header.alignment != _ALIGNMENT:
         # The library keeps the key and lays the data out at 32 all the same: nothing could read the result.
@@ -69,7 +72,8 @@ def plan(source: Gguf, recipes: Sequence[Recipe], imatrix: Imatrix | None, build
     events = programs.work(build, {"op": "plan", "source": source.path, "jobs": jobs}, what="planning")
     predictions = []
     for recipe, job, event in zip(recipes, jobs, (e for e in events if e["event"] == "plan"), strict=True):
-        types = {k: v.upper() for k, v in msgspec.convert(event["types"], dict[str, str]).items()}
+        stock = {k: v.upper() for k, v in msgspec.convert(event["types"], dict[str, str]).items()}
+        types = plugins.module("quants", recipe.method).types(recipe, stock)
         n_bytes = gguf_info.predict_file_bytes(header, types, msgspec.convert(job["metadata"], dict[str, str | int]))
         predictions.append(Prediction(recipe, n_bytes, types, bool(event["needs_imatrix"])))
     return tuple(predictions)
@@ -103,7 +107,8 @@ def quantize(
             "Give a calibration text (--text or --calibration-text), or leave these types out.",
         )
     store.make_folder(folder)
-    store.need_space(folder, sum(p.n_bytes for p in predictions.values()), f"Making {len(todo)} files")
+    on_the_way = 0 if all(r.method == "stock" for r in todo) else source.n_bytes
+    store.need_space(folder, on_the_way + sum(p.n_bytes for p in predictions.values()), f"Making {len(todo)} files")
     recipe_of = {r.name: r for r in todo}
 
     def event(e: dict[str, object]) -> None:
@@ -111,9 +116,20 @@ def quantize(
         if e["event"] == "progress":
             on_progress(name, (todo.index(recipe_of[name]) + programs.share(e)) / len(todo))
         elif e["event"] == "made":
-            done[name] = _publish(folder, recipe_of[name], source, imatrix, predictions[name].n_bytes, keys[name])
+            made_s, began[0] = time.monotonic() - began[0], time.monotonic()
+            made = _Finished(recipe_of[name], source, imatrix, predictions[name].n_bytes, keys[name], made_s)
+            done[name] = made.publish(folder, msgspec.convert(e, _Made))
 
-    jobs = [{**_job(source, r, imatrix), "out": str(store.partial(_path(folder, r.name)))} for r in todo]
+    began = [time.monotonic()]
+    scratch = store.make_folder(store.partial(folder / f"{todo[0].name}.scratch"))
+    jobs = [
+        {
+            **_job(source, r, imatrix),
+            "out": str(store.partial(_path(folder, r.name))),
+            "scratch": str(scratch),
+        }
+        for r in todo
+    ]
     request = {
         "op": "quantize",
         "source": source.path,
@@ -124,16 +140,30 @@ def quantize(
     try:
         programs.work(build, request, what="quantizing", on_event=event)
     finally:
+        shutil.rmtree(scratch, ignore_errors=True)
         for r in todo:
             store.partial(_path(folder, r.name)).unlink(missing_ok=True)
     return tuple(done[r.name] for r in recipes)
 
 
-def _job(source: Gguf, recipe: Recipe, imatrix: Imatrix | None) -> dict[str, object]:
+def _check_method(recipe: Recipe) -> None:
     method = plugins.module("quants", recipe.method)
+    for key, value in recipe.options.items():
+        if key not in method.OPTIONS:
+            raise InputError(
+                f"{recipe.name}: {key} is no option of the method {recipe.method}.",
+                plugins.nearest(key, method.OPTIONS) if method.OPTIONS else "It has none.",
+            )
+        expected = type(method.OPTIONS[key])
+        if type(value) is not expected and not (expected is float and type(value) is int):
+            raise InputError(f"{recipe.name}: {key} is {value!r}, and must be like {method.OPTIONS[key]!r}.")
+    if reason := method.check(recipe):
+        raise InputError(f"{recipe.name}: {reason}", "Change the recipe's method, its file_type or its options.")
+
+
+def _job(source: Gguf, recipe: Recipe, imatrix: Imatrix | None) -> dict[str, object]:
     used = imatrix if _uses(recipe, imatrix) else None
-    metadata = _metadata(source, recipe, used)
-    return {**method.job(recipe), "imatrix": used.path if used else None, "metadata": metadata}
+    return {"recipe": recipe, "metadata": _metadata(source, recipe, used), "imatrix": used.path if used else None}
 
 
 def _uses(recipe: Recipe, imatrix: Imatrix | None) -> bool:
@@ -143,9 +173,9 @@ def _uses(recipe: Recipe, imatrix: Imatrix | None) -> bool:
 def _metadata(source: Gguf, recipe: Recipe, imatrix: Imatrix | None) -> dict[str, str | int]:
     """What the file says about its making: llama-quantize's own keys, the recipe's hash, an unfit source."""
     written: dict[str, str | int] = {"edgeq.recipe_sha256": store.key_of(recipe)}
-    if source.requantized or models.is_quantized(source):
+    if source.requantized or models.is_quantized(source) or recipe.method == "weight_only":
         written[models.REQUANTIZED] = 1
-    if imatrix:
+    if imatrix and recipe.options.get("weigh", True):
         written |= {
             "quantize.imatrix.file": Path(imatrix.path).name,
             "quantize.imatrix.dataset": imatrix.corpus[0].name if imatrix.corpus else "unknown",
@@ -164,22 +194,73 @@ def _path(folder: Path, name: str) -> Path:
     return folder / f"{name}.gguf"
 
 
+def _adapter_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.lora.gguf"
+
+
 def _finished(folder: Path, name: str, key: str) -> Gguf | None:
     path = _path(folder, name)
     found = store.find(path.with_suffix(".json"), Gguf, key)
-    return found if found and path.exists() and path.stat().st_size == found.n_bytes else None
+    if not found or not _has_size(path, found.n_bytes):
+        return None
+    adapter = found.adapter
+    return found if adapter is None or _has_size(Path(adapter.path), adapter.n_bytes) else None
 
 
-def _publish(folder: Path, recipe: Recipe, source: Gguf, imatrix: Imatrix | None, predicted: int, key: str) -> Gguf:
-    path = _path(folder, recipe.name)
-    store.publish(store.partial(path), path)
-    record = models.describe(
-        path,
-        file_type=recipe.file_type,
-        recipe=recipe,
-        parent=source,
-        imatrix=imatrix if _uses(recipe, imatrix) else None,
-        predicted_bytes=predicted,
-    )
-    store.save(path.with_suffix(".json"), record, key)
-    return record
+def _has_size(path: Path, n_bytes: int) -> bool:
+    return path.exists() and path.stat().st_size == n_bytes
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """The worker's event on a file that it has made."""
+
+    ideal_bpw: float | None
+    adapter: str | None
+    rank: int
+    adapter_type: str
+
+
+class _Finished(msgspec.Struct, frozen=True):
+    """A file that is complete under its temporary name, and what it was made from."""
+
+    recipe: Recipe
+    source: Gguf
+    imatrix: Imatrix | None
+    predicted: int
+    key: str
+    made_s: float
+
+    def publish(self, folder: Path, made: _Made) -> Gguf:
+        """Give it, and before it its adapter, their names; write the record."""
+        path = _path(folder, self.recipe.name)
+        adapter = None
+        if made.adapter:
+            beside = _adapter_path(folder, self.recipe.name)
+            store.publish(Path(made.adapter), beside)
+            adapter = Adapter(
+                path=str(beside),
+                sha256=store.sha256_file(beside),
+                n_bytes=beside.stat().st_size,
+                rank=made.rank,
+                tensor_type=made.adapter_type.upper(),
+            )
+        store.publish(store.partial(path), path)
+        types = set(gguf_info.read_header(path).tensor_types)
+        record = models.describe(
+            path,
+            # A dequantized file is named by what it holds.
+            file_type=self.recipe.file_type if types - {"F32", "F16", "BF16"} else None,
+            recipe=self.recipe,
+            parent=self.source,
+            imatrix=self.imatrix if _uses(self.recipe, self.imatrix) else None,
+            predicted_bytes=self.predicted,
+        )
+        record = msgspec.structs.replace(
+            record,
+            adapter=adapter,
+            bpw=(record.n_bytes + (adapter.n_bytes if adapter else 0)) * 8 / record.n_params,
+            ideal_bpw=made.ideal_bpw,
+            made_s=self.made_s,
+        )
+        store.save(path.with_suffix(".json"), record, self.key)
+        return record

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from edgeq import manifest, store
 from edgeq.errors import InputError
-from edgeq.records import BenchRecord, EvalRecord, Gguf, Imatrix, Record, Run, Summary
+from edgeq.records import (
+    BenchRecord,
+    EvalRecord,
+    GenerationRecord,
+    Gguf,
+    Imatrix,
+    MethodsRun,
+    MethodsTable,
+    Record,
+    Run,
+    Summary,
+    TaskRecord,
+)
+
+_KINDS = (BenchRecord, EvalRecord, TaskRecord, GenerationRecord, Gguf, Imatrix)
 
 
 class RunFolder:
-    """``run.json models/ records/ summary.json report.html manifest.json``; nothing else knows these names."""
+    """``run.json models/ records/ report.html manifest.json`` and ``summary.json`` or ``methods.json``.
+
+    Nothing else knows these names.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,19 +46,20 @@ class RunFolder:
             store.make_folder(self.models)
             store.make_folder(self.records)
             for stale in (*self.models.glob(".*.partial"), *self.records.glob(".*.partial")):
-                stale.unlink()
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
             yield
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run | MethodsRun) -> None:
         """Write down what is about to be done; until the run has ended there is no manifest."""
         (self.path / manifest.NAME).unlink(missing_ok=True)
         store.save(self.path / "run.json", run, store.key_of(run))
 
-    def finish(self, summary: Summary, page: str, records: Collection[Record]) -> None:
+    def finish(self, result: Summary | MethodsTable, page: str, records: Collection[Record]) -> None:
         """Write the derived results and the manifest of everything that belongs to this run."""
-        store.save(self.path / "summary.json", summary, store.key_of(summary))
+        derived = self.path / ("summary.json" if isinstance(result, Summary) else "methods.json")
+        store.save(derived, result, store.key_of(result))
         store.write_text(self.page, page)
-        belongs = [self.path / "run.json", self.path / "summary.json", self.page, *self._files_of(records)]
+        belongs = [self.path / "run.json", derived, self.page, *self._files_of(records)]
         manifest.write(self.path, belongs)
 
     def load(
@@ -72,13 +91,20 @@ class RunFolder:
             raise InputError(f"{self.path} holds no records.", "Give a folder that `edgeq run` has made.")
         return benches, evals, models
 
+    def table(self) -> MethodsTable | None:
+        """The table of methods, where the folder holds a comparison of them. Raises InputError where it is damaged."""
+        path = self.path / "methods.json"
+        return store.load(path, MethodsTable) if path.exists() else None
+
     def _files_of(self, records: Collection[Record]) -> Iterator[Path]:
         for path in (*self.models.glob("*.json"), *self.records.glob("*.json.gz")):
-            record = store.load_any(path, (BenchRecord, EvalRecord, Gguf, Imatrix))
+            record = store.load_any(path, _KINDS)
             if record in records:
                 yield path
                 if isinstance(record, (Gguf, Imatrix)):
                     yield path.with_suffix(".gguf")
+                if isinstance(record, Gguf) and record.adapter:
+                    yield path.with_suffix(".lora.gguf")
 
     def _names(self) -> list[str]:
         if (self.path / manifest.NAME).exists():

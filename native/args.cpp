@@ -43,6 +43,21 @@ std::vector<std::string> Args::all(const std::string & name) const {
     return found == values_.end() ? std::vector<std::string>{} : found->second;
 }
 
+std::map<int32_t, std::string> Args::indexed(const std::string & name, int32_t n) const {
+    std::map<int32_t, std::string> found;
+    for (const auto & text : all(name)) {
+        const size_t sign = text.find('=');
+        if (n == 0 || sign == std::string::npos) {
+            throw UsageError("--" + name + " must be INDEX=VALUE of a candidate, not '" + text + "'");
+        }
+        const int32_t index = parse_integer(text.substr(0, sign), "the index of --" + name, 0, n - 1);
+        if (!found.emplace(index, text.substr(sign + 1)).second) {
+            throw UsageError("--" + name + " is given more than once for " + std::to_string(index));
+        }
+    }
+    return found;
+}
+
 int32_t Args::integer(const std::string & name, int32_t low, int32_t high) const {
     return parse_integer(get(name), "--" + name, low, high);
 }

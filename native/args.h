@@ -25,6 +25,8 @@ public:
     std::string get(const std::string & name, const std::string & fallback) const;
     // All values of an option that may be repeated, in order.
     std::vector<std::string> all(const std::string & name) const;
+    // Values of a repeatable option of the form I=VALUE, by the index I in [0, n), each at most once.
+    std::map<int32_t, std::string> indexed(const std::string & name, int32_t n) const;
 
     // Whole number in [low, high].
     int32_t integer(const std::string & name, int32_t low, int32_t high = INT32_MAX) const;

@@ -1,5 +1,6 @@
 #include "bench_runner.h"
 
+#include "adapter.h"
 #include "events.h"
 
 #include "ggml-backend.h"
@@ -15,12 +16,13 @@ constexpr int32_t WARMUP_DECODES = 32;
 
 } // namespace
 
-Runner::Runner(llama_model * model, const Settings & settings, const Test & test)
+Runner::Runner(llama_model * model, llama_adapter_lora * adapter, const Settings & settings, const Test & test)
     : vocab_(llama_model_get_vocab(model)), test_(test), n_batch_(settings.context.n_batch),
       threads_(settings.n_threads) {
     llama_context_params params = settings.context;
     params.n_ctx = test.n_prompt + test.n_gen + test.n_depth;
     context_ = create_context(model, params, "test " + test.name());
+    use_adapter(context_.get(), adapter);
     llama_attach_threadpool(context_.get(), threads_.get(), nullptr);
     llama_set_n_threads(context_.get(), settings.n_threads, settings.n_threads);
 }

@@ -14,7 +14,8 @@ namespace edgeq {
 
 class Runner {
 public:
-    Runner(llama_model * model, const Settings & settings, const Test & test);
+    // adapter: one of the model's, or nullptr.
+    Runner(llama_model * model, llama_adapter_lora * adapter, const Settings & settings, const Test & test);
 
     // One phase each, of the test's own shape; a warm-up decodes at most 32 tokens. Return nanoseconds.
     int64_t warm_up(int rep);

@@ -49,8 +49,8 @@ llama_context_params parse_context(const Args & args) {
 } // namespace
 
 const std::vector<std::string> SETTINGS_OPTIONS = {
-    "model",  "gpu-layers", "threads", "test",       "reps", "batch", "ubatch", "flash-attn",
-    "type-k", "type-v",     "idle",    "min-window", "sync",
+    "model",      "adapter", "gpu-layers", "threads", "test", "reps",       "batch", "ubatch",
+    "flash-attn", "type-k",  "type-v",     "idle",    "min-window", "sync",
 };
 
 std::string Test::name() const {
@@ -61,6 +61,7 @@ std::string Test::name() const {
 Settings parse_settings(const Args & args) {
     Settings settings{};
     settings.model_path = args.get("model");
+    settings.adapter_path = args.get("adapter", "");
     settings.n_gpu_layers = args.integer("gpu-layers", 0, -1, INT32_MAX);
     settings.n_threads = args.integer("threads", 1);
     for (const auto & text : args.all("test")) {

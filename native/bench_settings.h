@@ -22,6 +22,7 @@ struct Test {
 
 struct Settings {
     std::string model_path;
+    std::string adapter_path; // "" for none
     int32_t n_gpu_layers;
     int32_t n_threads;
     std::vector<Test> tests;

@@ -6,31 +6,16 @@
 
 namespace edgeq {
 
-namespace {
-
-int32_t from_little_endian(const unsigned char * bytes) {
-    return static_cast<int32_t>(static_cast<uint32_t>(bytes[0]) | static_cast<uint32_t>(bytes[1]) << 8 |
-                                static_cast<uint32_t>(bytes[2]) << 16 | static_cast<uint32_t>(bytes[3]) << 24);
-}
-
-} // namespace
-
 Chunks read_chunks(const std::string & path, int32_t n_ctx) {
-    const std::vector<unsigned char> bytes = read_file(path);
-    const size_t chunk_bytes = sizeof(int32_t) * static_cast<size_t>(n_ctx);
-    if (bytes.empty()) {
-        throw Failure("input", path + " has no tokens");
-    }
-    if (bytes.size() % chunk_bytes != 0) {
-        throw Failure("input", path + " has " + std::to_string(bytes.size()) +
-                                   " bytes, which is not a whole number of chunks of " + std::to_string(n_ctx) +
-                                   " int32 token ids");
-    }
     Chunks chunks;
     chunks.n_ctx = n_ctx;
-    chunks.tokens.resize(bytes.size() / sizeof(int32_t));
-    for (size_t i = 0; i < chunks.tokens.size(); ++i) {
-        chunks.tokens[i] = from_little_endian(bytes.data() + i * sizeof(int32_t));
+    chunks.tokens = read_integers(path);
+    if (chunks.tokens.empty()) {
+        throw Failure("input", path + " has no tokens");
+    }
+    if (chunks.tokens.size() % static_cast<size_t>(n_ctx) != 0) {
+        throw Failure("input", path + " has " + std::to_string(chunks.tokens.size()) +
+                                   " token ids, which is not a whole number of chunks of " + std::to_string(n_ctx));
     }
     return chunks;
 }

@@ -8,6 +8,15 @@
 
 namespace edgeq {
 
+namespace {
+
+int32_t from_little_endian(const unsigned char * bytes) {
+    return static_cast<int32_t>(static_cast<uint32_t>(bytes[0]) | static_cast<uint32_t>(bytes[1]) << 8 |
+                                static_cast<uint32_t>(bytes[2]) << 16 | static_cast<uint32_t>(bytes[3]) << 24);
+}
+
+} // namespace
+
 std::vector<unsigned char> read_file(const std::string & path) {
     const std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(path.c_str(), "rb"), std::fclose);
     if (!file) {
@@ -22,6 +31,19 @@ std::vector<unsigned char> read_file(const std::string & path) {
         throw Failure("input", "can't read " + path + ": " + std::strerror(errno));
     }
     return bytes;
+}
+
+std::vector<int32_t> read_integers(const std::string & path) {
+    const std::vector<unsigned char> bytes = read_file(path);
+    if (bytes.size() % sizeof(int32_t) != 0) {
+        throw Failure("input", path + " has " + std::to_string(bytes.size()) +
+                                   " bytes, which is not a whole number of int32 values");
+    }
+    std::vector<int32_t> values(bytes.size() / sizeof(int32_t));
+    for (size_t i = 0; i < values.size(); ++i) {
+        values[i] = from_little_endian(bytes.data() + i * sizeof(int32_t));
+    }
+    return values;
 }
 
 void write_file(const std::string & path, const std::function<bool(FILE *)> & fill) {

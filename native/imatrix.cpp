@@ -2,6 +2,7 @@
 
 #include "failure.h"
 #include "files.h"
+#include "tensor_name.h"
 
 #include "ggml-backend.h"
 #include "gguf.h"
@@ -14,23 +15,13 @@ namespace edgeq {
 
 namespace {
 
-// "CUDA0#blk.0.attn_k.weight#0" is the scheduler's name for a copy of blk.0.attn_k.weight.
-std::string weight_name(const ggml_tensor * weight) {
-    const std::string name = weight->name;
-    const size_t start = name.find('#');
-    if (start == std::string::npos) {
-        return name;
-    }
-    return name.substr(start + 1, name.find('#', start + 1) - start - 1);
-}
-
 // llama-imatrix ignores products of fewer than 16 rows and everything outside the blocks.
 bool is_wanted(const ggml_tensor * t) {
     if (t->op == GGML_OP_MUL_MAT_ID) {
         return true;
     }
     return t->op == GGML_OP_MUL_MAT && t->src[1]->type == GGML_TYPE_F32 && t->src[1]->ne[1] >= 16 &&
-           weight_name(t->src[0]).rfind("blk.", 0) == 0;
+           is_block_weight(t->src[0]);
 }
 
 void add_squares(float * sums, const float * x, int64_t n) {
@@ -57,7 +48,7 @@ bool ImportanceCollector::on_tensor(ggml_tensor * tensor, bool ask, void * colle
 
 void ImportanceCollector::collect(const ggml_tensor * product) {
     const ggml_tensor * input = product->src[1];
-    const std::string name = weight_name(product->src[0]);
+    const std::string name = plain_name(product->src[0]);
     if (input->type != GGML_TYPE_F32 || input->nb[0] != sizeof(float)) {
         throw Failure("input", "activations of " + name + " are not contiguous F32");
     }

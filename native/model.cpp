@@ -1,15 +1,12 @@
 #include "model.h"
 
 #include "args.h"
-#include "failure.h"
 
 #include "ggml-backend.h"
 
 namespace edgeq {
 
-namespace {
-
-// The failure that llama.cpp's log describes. Its API tells running out of memory from other refusals only there.
+// llama.cpp's API tells running out of memory from other refusals in its log only.
 Failure refusal(const std::string & what, const std::string & fallback_code) {
     const std::string cause = logged_error();
     for (const char * sign : {"alloc", "out of memory", "insufficient memory"}) {
@@ -23,8 +20,6 @@ Failure refusal(const std::string & what, const std::string & fallback_code) {
     return Failure(cause.empty() ? fallback_code : "load",
                    "can't " + what + ": " + (cause.empty() ? "llama.cpp gave no reason" : cause));
 }
-
-} // namespace
 
 void init_backends() {
     ggml_backend_load_all();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "events.h"
+#include "failure.h"
 
 #include "llama.h"
 
@@ -21,6 +22,10 @@ using ContextPtr = std::unique_ptr<llama_context, FreeContext>;
 
 // Loads the backends; call it once, before anything else of llama.cpp.
 void init_backends();
+
+// The failure that llama.cpp's log since forget_logged_error() describes. `what`: as in "can't load x". The code is
+// "memory" where memory ran out, else "load", or, where nothing was logged, `fallback_code`.
+Failure refusal(const std::string & what, const std::string & fallback_code);
 
 // Loads a model with llama.cpp's defaults. n_gpu_layers: -1 means all.
 ModelPtr load_model(const std::string & path, int32_t n_gpu_layers);

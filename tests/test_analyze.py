@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgeq import analyze
 from edgeq.bench import parse_test
 from edgeq.errors import InputError
-from edgeq.evaluate import take_turns
+from edgeq.evaluate import Candidate, take_turns
 from edgeq.records import (
     BenchRecord,
     BenchSettings,
@@ -121,13 +121,13 @@ def test_a_reference_that_was_quantized_before_is_a_warning(reference: Gguf) -> 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=20), st.integers(0, 1000))
 def test_turns_keep_the_order_and_the_limit(sizes: list[int], limit: int) -> None:
     reference = file("F16", 50)
-    candidates = [file(f"m{i}", n) for i, n in enumerate(sizes)]
+    candidates = [Candidate(file(f"m{i}", n)) for i, n in enumerate(sizes)]
     turns = take_turns(reference, candidates, limit)
     assert [c for t in turns for c in t.candidates] == candidates
     assert all(t.n_bytes <= limit or len(t.candidates) == 1 for t in turns)
     # No pass ends earlier than it must.
     for turn, after in itertools.pairwise(turns):
-        assert turn.n_bytes + 2 * after.candidates[0].n_bytes > limit
+        assert turn.n_bytes + 2 * after.candidates[0].model.n_bytes > limit
 
 
 @pytest.mark.parametrize("text", ["pp512", "tg128", "tg128@d4096", "pp1@d1"])

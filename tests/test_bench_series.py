@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edgeq import analyze, bench
 from edgeq.access import Access
 from edgeq.instruments import Instruments
-from edgeq.records import BenchRecord, BenchSettings, BenchTest, Phase, Profile
+from edgeq.records import Adapter, BenchRecord, BenchSettings, BenchTest, Phase, Profile
 from tests.test_analyze import BUILD, HOST, file
 
 SETTINGS = BenchSettings((BenchTest(0, 10),), n_reps=5)
@@ -116,3 +117,11 @@ def test_an_interleaved_comparison_cancels_linear_drift(tmp_path: Path, monkeypa
     (rate,) = analyze.comparisons(records)
     assert rate.ratio.value == pytest.approx(1.0, abs=1e-9)
     assert (rate.first_sha256, rate.second_sha256, rate.n_blocks) == ("a", "b", 3)
+
+
+def test_a_file_with_an_adapter_is_measured_on_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, made = clockwork(tmp_path, lambda n: 1.0, monkeypatch)
+    adapted = [msgspec.structs.replace(FILES[0], adapter=Adapter("a.gguf", sha, 1, 1, "F16")) for sha in "xy"]
+    bench.series(one, (FILES[0], *adapted), QUIET)
+    assert made == [("a", 0), ("a", 0), ("a", 0), ("a", 1)]
+    assert len(list(tmp_path.iterdir())) == 4

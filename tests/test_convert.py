@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgeq import convert, converter, models
+from edgeq.convert import huggingface
 
 from .conftest import HF_FOLDER, MODEL
 
@@ -24,6 +25,13 @@ def test_the_converted_folder_equals_the_file_in_the_repository(tmp_path: Path) 
     assert (made.name, made.file_type) == ("edgeq 5M", "F16")
     assert made.source is not None and made.source.license == "mit"
     assert convert.convert(str(HF_FOLDER), tmp_path) == made
+
+
+def test_a_folder_is_converted_before_it_is_regridded(tmp_path: Path) -> None:
+    made = convert.convert(str(HF_FOLDER), tmp_path, outtype="f32", regrid=True)
+    assert {p.name for p in tmp_path.glob("*.gguf")} == {"F32.gguf", "hf-regrid-F32.gguf"}
+    assert (Path(made.path).name, made.tensor_types) == ("hf-regrid-F32.gguf", {"F32": made.n_params})
+    assert made.source is not None and made.source.license == "mit"
 
 
 @pytest.mark.parametrize("trusted", [False, True])
@@ -42,7 +50,7 @@ def test_only_trusted_code_is_in_the_converters_reach(
 
     # The converter loads tokenizers with trust_remote_code: what is staged is all that stands in its way.
     monkeypatch.setattr(converter, "run", converter_run)
-    monkeypatch.setattr(convert, "_check", lambda model, trust: {})
+    monkeypatch.setattr(huggingface, "_check", lambda model, trust: {})
     convert.convert(str(folder), tmp_path / "out", trust_remote_code=trusted)
     assert {"config.json", "model.safetensors", "tokenizer.model"} <= seen
     assert ("evil.py" in seen) == trusted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import gguf
@@ -35,6 +36,11 @@ def divergence(build: Build, *argv: object) -> str:
     raise AssertionError(f"no statistics in: {text[:3000]}")
 
 
+def runs(files: Sequence[Gguf]) -> list[evaluate.Candidate]:
+    """Files as they are."""
+    return [evaluate.Candidate(m) for m in files]
+
+
 def printed(text: str, label: str) -> float:
     """The number that llama-perplexity prints after a label."""
     m = re.search(rf"{re.escape(label)}\s*:\s*([\d.eE+-]+)", text)
@@ -50,7 +56,7 @@ def imatrix(built: Build, model: Gguf, tmp_path_factory: pytest.TempPathFactory)
 
 def test_quality_equals_llama_perplexity(built: Build, model: Gguf, ladder: tuple[Gguf, ...], tmp_path: Path) -> None:
     settings = EvalSettings(n_chunks=N_CHUNKS, n_threads=2)
-    records = evaluate.evaluate(model, ladder, (EVALUATION,), built, settings, tmp_path)
+    records = evaluate.evaluate(model, runs(ladder), (EVALUATION,), built, settings, tmp_path)
     base = tmp_path / "base.kld"
     common = ("-f", EVALUATION, "-c", 512, "--chunks", N_CHUNKS, "-t", 2)
     tool(built, "perplexity", "-m", model.path, *common, "--kl-divergence-base", base)
@@ -72,7 +78,7 @@ def test_the_reference_against_itself_has_no_divergence(built: Build, model: Ggu
     settings = EvalSettings(n_chunks=2, n_threads=2)
     copy = tmp_path / "copy.gguf"
     copy.write_bytes(Path(model.path).read_bytes() + b"\0")  # another hash, the same weights
-    records = evaluate.evaluate(model, [models.describe(copy)], (EVALUATION,), built, settings, tmp_path)
+    records = evaluate.evaluate(model, runs([models.describe(copy)]), (EVALUATION,), built, settings, tmp_path)
     quality = analyze.quality(records[1])
     assert quality.kld and quality.top1 and quality.ppl_ratio
     assert abs(quality.kld.value) < 1e-7
@@ -84,11 +90,11 @@ def test_turns_give_the_same_values_as_one_pass(
     built: Build, model: Gguf, ladder: tuple[Gguf, ...], tmp_path: Path
 ) -> None:
     settings = EvalSettings(n_chunks=2, n_threads=2)
-    together = evaluate.evaluate(model, ladder, (EVALUATION,), built, settings, tmp_path / "a")
+    together = evaluate.evaluate(model, runs(ladder), (EVALUATION,), built, settings, tmp_path / "a")
     seen: list[int] = []
     apart = evaluate.evaluate(
         model,
-        ladder,
+        runs(ladder),
         (EVALUATION,),
         built,
         settings,

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from edgeq import device, programs
+from edgeq.errors import InputError
 from edgeq.records import Build, Gguf, Phase
+from edgeq.tensors import output
 
 N_THREADS = 2
 IDLE_S = 0.6
@@ -214,6 +216,21 @@ def test_repacked_weights_are_memory_beside_the_pages_of_the_file(built: Build, 
     assert rss is not None
     assert 0 < mapped <= path.stat().st_size + 8192
     assert rss > mapped + repacked
+
+
+def test_an_adapter_is_loaded_beside_the_model(built: Build, model: Gguf, plain: Run, tmp_path: Path) -> None:
+    path, rank = tmp_path / "adapter.gguf", 4096
+    factors = {"lora_a": np.ones((rank, 256)), "lora_b": np.zeros((256, rank))}
+    tensors = {f"blk.{i}.attn_q.weight.{n}": x for i in range(6) for n, x in factors.items()}
+    output.write_adapter(path, "llama", tensors, rank, "F32", "test")
+    done = run(built, model.path, "--test", "32,0,0", "--reps", 1, "--adapter", path)
+    more = (done.memory["load"]["rss_bytes"] or 0) - (plain.memory["load"]["rss_bytes"] or 0)
+    assert more == pytest.approx(path.stat().st_size, rel=0.1)
+    # It is computed with: its products are the largest there are.
+    context, without = (sum(b["compute_bytes"] for b in r.buffers) for r in (done, plain))
+    assert context > without
+    with pytest.raises(InputError, match="can't load the adapter"):
+        run(built, model.path, "--test", "1,0,0", "--adapter", model.path)
 
 
 def test_all_parts_of_a_split_model_count_also_through_links(built: Build, model: Gguf, tmp_path: Path) -> None:

@@ -9,21 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeq import store
+from edgeq import records, store
 from edgeq.errors import InputError, MissingError
-from edgeq.records import (
-    SCHEMA,
-    BenchRecord,
-    Build,
-    Bundle,
-    Corpus,
-    EvalRecord,
-    Gguf,
-    Imatrix,
-    Recipe,
-    Run,
-    Summary,
-)
+from edgeq.records import SCHEMA, Corpus, Recipe
 
 RECIPE = Recipe("Q4_K_M", "Q4_K_M", overrides=(("^blk", "q8_0"),))
 
@@ -120,5 +108,4 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("schema-*/*")), ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_records_of_every_old_schema_can_be_read(path: Path) -> None:
-    kinds = {k.__name__: k for k in (BenchRecord, Build, Bundle, EvalRecord, Gguf, Imatrix, Run, Summary)}
-    assert store.load(path, kinds[path.name.split(".")[0]])
+    assert store.load(path, getattr(records, path.name.split(".")[0]))

@@ -11,6 +11,7 @@ from edgeq.analyze.clocks import on_host_clock
 from edgeq.analyze.comparisons import comparisons
 from edgeq.analyze.energy import energies
 from edgeq.analyze.memory import memory
+from edgeq.analyze.methods import ArmFacts, methods_table
 from edgeq.analyze.notes import name_of, row_notes, warnings
 from edgeq.analyze.pmic import PmicFit, fit_pmic
 from edgeq.analyze.quality import front, quality
@@ -19,6 +20,7 @@ from edgeq.analyze.speed import speeds
 from edgeq.records import BenchRecord, EvalRecord, Gguf, Host, Row, Summary, Tariff
 
 __all__ = [
+    "ArmFacts",
     "PmicFit",
     "Recorded",
     "comparisons",
@@ -27,6 +29,7 @@ __all__ = [
     "fit_pmic",
     "front",
     "memory",
+    "methods_table",
     "quality",
     "recording",
     "speeds",
@@ -44,8 +47,10 @@ def summarize(
 
     ``models`` adds rows for files that were made and not measured. Reference rows come from the evaluations. A
     configuration that was measured several times gives one row, of the last time: what was repeated lies next to it.
+    Runs with overwritten activations, and the reference held against itself, say nothing of a file.
     """
     benches = sorted(benches, key=lambda b: (-b.model.bpw, b.model.sha256, b.host.cpu, b.turn))
+    evals = [e for e in evals if not e.activations and not (e.kld_f32 and e.model.sha256 == e.reference.sha256)]
     evals = sorted(evals, key=lambda e: (-e.model.bpw, e.model.sha256))
     last: dict[str, list[BenchRecord]] = {}
     for b in {b.configuration: b for b in benches}.values():

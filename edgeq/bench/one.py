@@ -40,7 +40,8 @@ class Bench:
         channels = sorted((c.sensor, c.name, c.scope) for s in self.found.sensors.values() for c in s.channels)
         settings = self.settings.without_waiting
         inputs = (self.build.key, self.access.profile, settings, self.min_window_s, self.settings.sync_s > 0, channels)
-        key = store.key_of("bench", model.sha256, *inputs, self.host.condition, self.interleaved, turn)
+        adapter = model.adapter.sha256 if model.adapter else None
+        key = store.key_of("bench", model.sha256, adapter, *inputs, self.host.condition, self.interleaved, turn)
         return self.folder / f"bench-{Path(model.path).stem}-{key[:8]}.json.gz", key
 
     def done(self, model: Gguf, turn: int = 0) -> BenchRecord | None:
@@ -140,6 +141,7 @@ def _argv(model: Gguf, s: BenchSettings) -> list[str]:
     argv = ["--model", model.path, "--threads", str(s.n_threads), "--batch", str(s.n_batch)]
     argv += ["--ubatch", str(s.n_ubatch), "--gpu-layers", str(s.n_gpu_layers), "--flash-attn", s.flash_attn]
     argv += ["--type-k", s.type_k, "--type-v", s.type_v, "--reps", str(s.n_reps)]
+    argv += ["--adapter", model.adapter.path] if model.adapter else []
     argv += ["--min-window", str(s.min_window_s), "--idle", str(s.idle_s), "--sync", str(s.sync_s)]
     for t in s.tests:
         argv += ["--test", f"{t.n_prompt},{t.n_gen},{t.n_depth}"]

@@ -37,6 +37,7 @@ _TOOLS = {
     "fit": "edgeq-fit",
     "generate": "edgeq-generate",
     "probe": "edgeq-probe",
+    "score": "edgeq-score",
 }
 _SERVER = {"server": "llama-server"}
 # While it is being made; the CUDA backend's objects are the largest.

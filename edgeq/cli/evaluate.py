@@ -42,13 +42,13 @@ def command(
 
     from edgeq import analyze, build, device, models, report
     from edgeq.cli._progress import step
-    from edgeq.evaluate import evaluate, in_words
+    from edgeq.evaluate import Candidate, evaluate, in_words
     from edgeq.records import EvalSettings
 
     if first is not None and first > ctx - 2:
         raise click.BadParameter(f"must be at most {ctx - 2} with --ctx {ctx}", param_hint="--first")
     base = models.describe(reference)
-    candidates = [models.describe(path) for path in files]
+    candidates = [Candidate(models.describe(path)) for path in files]
     settings = EvalSettings(
         n_ctx=ctx, n_chunks=chunks, first=first or ctx // 2, n_threads=threads or device.physical_cores()
     )

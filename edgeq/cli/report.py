@@ -11,7 +11,7 @@ from edgeq.cli._options import Number, echo_json, json_option, tariff_options
 
 if TYPE_CHECKING:
     from edgeq.errors import InputError
-    from edgeq.records import BenchRecord, Trace
+    from edgeq.records import BenchRecord, MethodsTable, Trace
 
 
 @click.command("report")
@@ -47,7 +47,11 @@ def command(
     as_json: bool,
     **money: float | None,
 ) -> None:
-    """Print the table of one or more run folders again; needs the records only, no llama.cpp."""
+    """Print the table of one or more run folders again; needs the records only, no llama.cpp.
+
+    Of a folder that `edgeq methods` has made, the table of methods; with --csv, --plots or prices, its files as those
+    of any run.
+    """
     from rich.console import Console
 
     from edgeq import analyze, logs, profiles, report, store
@@ -72,6 +76,9 @@ def command(
         recorded = analyze.recording(traces)
         echo_json(recorded) if as_json else _tables.recordings(recorded)
         return
+    if len(runs) == 1 and not (csv or plots or price or traces) and (table := RunFolder(runs[0]).table()):
+        _methods(table, html, md, as_json)
+        return
     damaged: list[InputError] = []
     loaded = [RunFolder(path).load(damaged.append) for path in runs]
     for error in damaged:
@@ -94,6 +101,22 @@ def command(
         _draw(report.plots(summary, benches, evals), store.make_folder(plots))
     if damaged and strict:
         raise damaged[0]
+
+
+def _methods(table: MethodsTable, html: Path | None, md: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from edgeq import report, store
+
+    if as_json:
+        echo_json(table)
+    elif md:
+        click.echo(report.methods_markdown(table))
+    else:
+        Console().print(report.methods_terminal(table))
+    if html:
+        store.write_text(html, report.methods_html(table))
+        click.echo(str(html))
 
 
 def _draw(specs: dict[str, dict[str, Any]], folder: Path) -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from edgeq.records import Recipe
+from edgeq.records import Arm, Recipe
+from edgeq.tensors.work import Made, Work
+
+TITLE = "stock"
+NUMBER = 0
+DEFINITION = "What llama.cpp itself makes of a model: the tensor types and the rounding of its quantize function."
+OPTIONS: dict[str, object] = {}
+ARMS: tuple[Arm, ...] = ()
 
 
-def job(recipe: Recipe) -> dict[str, object]:
-    """The worker's job for a recipe: the library's quantize function does it all."""
-    return {
-        "name": recipe.name,
-        "file_type": recipe.file_type,
-        "pure": recipe.pure,
-        "overrides": recipe.overrides,
-        "token_embedding_type": recipe.token_embedding_type,
-        "output_tensor_type": recipe.output_tensor_type,
-    }
+def check(recipe: Recipe) -> str:
+    """Nothing: every file type is llama.cpp's own."""
+    return ""
+
+
+def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
+    """Types of the tensors: llama.cpp's own."""
+    return stock
+
+
+def apply(work: Work) -> Made:
+    """Make the file."""
+    work.stock_file()
+    return Made()

@@ -23,6 +23,7 @@ from edgeq.records.decide import (
 )
 from edgeq.records.device import Core, Gpu, Host, MainMemory, Match, PowerMode, Price, Profile, Thermal
 from edgeq.records.measure import (
+    Activations,
     BenchRecord,
     BenchSettings,
     BenchTest,
@@ -34,12 +35,28 @@ from edgeq.records.measure import (
     Phase,
     SelfTest,
 )
-from edgeq.records.plan import Plan, Run
-from edgeq.records.prepare import Corpus, Gguf, Imatrix, Recipe, Source
+from edgeq.records.methods import (
+    Arm,
+    Claim,
+    Figure,
+    GenerationRecord,
+    GroupResult,
+    Item,
+    MethodRow,
+    MethodsTable,
+    Stability,
+    TaskRecord,
+    TaskResult,
+)
+from edgeq.records.plan import Measured, MethodsPlan, MethodsRun, Plan, Run
+from edgeq.records.prepare import Adapter, Corpus, Gguf, Imatrix, Recipe, Source
 from edgeq.records.sensing import Channel, Meter, PmicModel, Sampling, Scope, Trace
 
 __all__ = [
     "SCHEMA",
+    "Activations",
+    "Adapter",
+    "Arm",
     "BenchRecord",
     "BenchSettings",
     "BenchTest",
@@ -47,6 +64,7 @@ __all__ = [
     "Build",
     "Bundle",
     "Channel",
+    "Claim",
     "Comparison",
     "Core",
     "Corpus",
@@ -55,15 +73,24 @@ __all__ = [
     "Estimate",
     "EvalRecord",
     "EvalSettings",
+    "Figure",
     "Fit",
+    "GenerationRecord",
     "Gguf",
     "Gpu",
+    "GroupResult",
     "Host",
     "Imatrix",
+    "Item",
     "MainMemory",
     "Match",
+    "Measured",
     "Memory",
     "Meter",
+    "MethodRow",
+    "MethodsPlan",
+    "MethodsRun",
+    "MethodsTable",
     "Note",
     "Phase",
     "Plan",
@@ -81,9 +108,12 @@ __all__ = [
     "SelfTest",
     "Source",
     "Speed",
+    "Stability",
     "Stored",
     "Summary",
     "Tariff",
+    "TaskRecord",
+    "TaskResult",
     "Thermal",
     "Throttling",
     "Trace",

@@ -7,7 +7,8 @@ import msgspec
 # 1: first version.
 # 2: energy and its channels' errors, memory by kind, throttling, meters, idle phases, what sampling cost.
 # 3: builds with versions and self-tests, profiles with everything that is known of a device, boards in hosts.
-SCHEMA = 3
+# 4: adapters and options of methods, overwritten activations, tasks, continuations, the table of methods.
+SCHEMA = 4
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):

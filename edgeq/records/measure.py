@@ -174,6 +174,11 @@ class BenchRecord(Record, frozen=True):
         return self.phases[0].t0_ns
 
 
+# Fake quantization to 8 bits of the activations that feed weight matrices, symmetric: one range for each tensor, found
+# beforehand on calibration text; one computed for each tensor, each token, or each 32 values of one token.
+Activations = Literal["static-tensor", "dynamic-tensor", "dynamic-token", "dynamic-32"]
+
+
 class EvalSettings(Record, frozen=True):
     """Which tokens are scored: in each chunk of ``n_ctx`` tokens, those predicted from position ``first`` on."""
 
@@ -190,6 +195,8 @@ class EvalRecord(Record, frozen=True):
 
     ``nll_f32``: -ln p of the true token. ``kld_f32``: KL(reference || model) in nats over the whole vocabulary.
     ``same_top_u8``: 1 where both put the same token first. For the reference itself the last two are empty.
+    ``activations``: how they were overwritten on the way, None where llama.cpp computed as it is. ``forward_s``: time
+    that decoding with this model took.
     """
 
     model: Gguf
@@ -204,3 +211,5 @@ class EvalRecord(Record, frozen=True):
     reference_nll_f32: bytes
     kld_f32: bytes
     same_top_u8: bytes
+    activations: Activations | None = None
+    forward_s: float | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from edgeq.records.base import Record
 
 
@@ -23,7 +25,9 @@ class Gguf(Record, frozen=True):
     ``bpw`` is file bits per parameter, embeddings included. ``tensor_types`` maps a type to its number of
     parameters. ``on_label`` is the share of parameters in weight matrices that have the type the name promises,
     ``None`` where the name promises none (F16, F32). ``requantized`` marks files that descend from weights that
-    had been quantized before.
+    had been quantized before. ``bpw`` counts an ``adapter`` too, ``n_bytes`` does not. ``ideal_bpw``:
+    bits per weight of the quantized matrices if each scale were stored once, where the format repeats it.
+    ``made_s``: how long making it took.
     """
 
     path: str
@@ -43,6 +47,24 @@ class Gguf(Record, frozen=True):
     parent_sha256: str | None = None
     imatrix_sha256: str | None = None
     predicted_bytes: int | None = None
+    adapter: Adapter | None = None
+    ideal_bpw: float | None = None
+    made_s: float | None = None
+
+    @property
+    def all_bytes(self) -> int:
+        """Bytes of everything that must be there to run it: the file, and its adapter where it has one."""
+        return self.n_bytes + (self.adapter.n_bytes if self.adapter else 0)
+
+
+class Adapter(Record, frozen=True):
+    """A LoRA adapter (GGUF) that is loaded on top of a file, which without it is another model."""
+
+    path: str
+    sha256: str
+    n_bytes: int
+    rank: int
+    tensor_type: str
 
 
 class Imatrix(Record, frozen=True):
@@ -58,7 +80,7 @@ class Imatrix(Record, frozen=True):
 
 
 class Recipe(Record, frozen=True):
-    """How to make one file: the settings of one quantization method."""
+    """How to make one file: the settings of one quantization method. ``options`` are the method's own."""
 
     name: str
     file_type: str
@@ -68,6 +90,7 @@ class Recipe(Record, frozen=True):
     overrides: tuple[tuple[str, str], ...] = ()
     token_embedding_type: str | None = None
     output_tensor_type: str | None = None
+    options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
 
 
 class Corpus(Record, frozen=True):

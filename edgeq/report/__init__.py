@@ -1,4 +1,4 @@
-"""The report room: a Summary in, text out, in four forms, and its plots.
+"""The report room: a Summary or a table of methods in, text out, in several forms, and their plots.
 
 Everything here is pure: the same summary gives the same text, whatever the time, the disk or the machine.
 """
@@ -12,5 +12,19 @@ from edgeq.report.as_html import html
 from edgeq.report.as_markdown import markdown
 from edgeq.report.as_terminal import terminal
 from edgeq.report.drawing import can_draw, png, svg
+from edgeq.report.methods import methods_html, methods_markdown, methods_terminal
 
-__all__ = ["advice", "can_draw", "csv", "html", "markdown", "plots", "png", "svg", "terminal"]
+__all__ = [
+    "advice",
+    "can_draw",
+    "csv",
+    "html",
+    "markdown",
+    "methods_html",
+    "methods_markdown",
+    "methods_terminal",
+    "plots",
+    "png",
+    "svg",
+    "terminal",
+]

@@ -13,25 +13,27 @@ from edgeq.report.wording import FRONT, lede, parts, remarks
 
 def markdown(summary: Summary) -> str:
     """Title, one sentence, the tables and the notes. "-" is not measured."""
-    lines = [f"# {escaped(summary.title)}", "", escaped(lede(summary)), "", *_table(headline(summary))]
+    lines = [f"# {escaped(summary.title)}", "", escaped(lede(summary)), "", *table_lines(headline(summary))]
     if any(on_front(summary, row) for row in ordered(summary)):
         lines += ["", f"**Bold**: {FRONT[0].lower()}{FRONT[1:]}"]
-    lines += _paragraphs(remarks(summary))
+    lines += paragraphs(remarks(summary))
     for part in parts(summary):
         lines += ["", f"## {part.title}"]
-        lines += [*_paragraphs(part.about), "", *_table(part.table)] if part.table.items else []
-        lines += ["", *_list(part.remarks)] if part.remarks else []
+        lines += [*paragraphs(part.about), "", *table_lines(part.table)] if part.table.items else []
+        lines += ["", *bullets(part.remarks)] if part.remarks else []
     found = notes(summary)
     if found:
-        lines += ["", "## Notes", "", *_list([f"{text} {hint}".strip() for text, hint in found])]
+        lines += ["", "## Notes", "", *bullets([f"{text} {hint}".strip() for text, hint in found])]
     return "\n".join(lines) + "\n"
 
 
-def _paragraphs(sentences: list[str]) -> list[str]:
+def paragraphs(sentences: list[str]) -> list[str]:
+    """Lines of Markdown, a blank one before each sentence."""
     return [line for text in sentences for line in ("", escaped(text))]
 
 
-def _list(sentences: list[str]) -> list[str]:
+def bullets(sentences: list[str]) -> list[str]:
+    """A list."""
     return [f"- {escaped(text)}" for text in sentences]
 
 
@@ -51,7 +53,8 @@ def _entity(character: str) -> str:
     return f"&#{ord(character)};"
 
 
-def _table(table: Table[Item]) -> list[str]:
+def table_lines(table: Table[Item]) -> list[str]:
+    """Heading, rule and one line for each item."""
     headings = _line([escaped(column.title) for column in table.columns])
     rule = _line([":---" if column.is_text else "---:" for column in table.columns])
     return [headings, rule, *(_line(_cells(table, item)) for item in table.items)]

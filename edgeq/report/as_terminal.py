@@ -26,25 +26,26 @@ FRONT_MARK = "*"
 def terminal(summary: Summary) -> Group:
     """Title, tables and notes for ``rich`` to print. Strings of the summary are never read as markup."""
     drawn: list[RenderableType] = [Text(plain(summary.title), style="bold"), Text(lede(summary)), Text("")]
-    drawn.append(_Fitted(headline(summary)))
+    drawn.append(Fitted(headline(summary)))
     if any(on_front(summary, row) for row in ordered(summary)):
         drawn.append(Text(f"{FRONT_MARK} {FRONT}", style="dim"))
-    drawn += _dim(remarks(summary))
+    drawn += dim(remarks(summary))
     for part in parts(summary):
         drawn.append(Text(f"\n{part.title}", style="bold"))
-        drawn += [*_dim(part.about), Text(""), _Fitted(part.table)] if part.table.items else []
-        drawn += _dim(part.remarks)
+        drawn += [*dim(part.about), Text(""), Fitted(part.table)] if part.table.items else []
+        drawn += dim(part.remarks)
     for text, hint in notes(summary):
         line = Text("\nNote: ", style="yellow").append(text, style="default")
         drawn.append(line.append(f" {hint}", style="dim") if hint else line)
     return Group(*drawn)
 
 
-def _dim(sentences: list[str]) -> list[Text]:
+def dim(sentences: list[str]) -> list[Text]:
+    """Remarks, each on lines of its own."""
     return [Text(text, style="dim") for text in sentences]
 
 
-class _Fitted(Generic[Item]):
+class Fitted(Generic[Item]):
     """A table, laid out once the console's width is known."""
 
     def __init__(self, table: Table[Item]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from edgeq.records import Estimate, Row, Summary
@@ -12,7 +12,7 @@ from edgeq.report import axes, energy, memory
 from edgeq.report.axes import Axis
 from edgeq.report.columns import rate, unit_of_sizes
 from edgeq.report.figures import approximate, estimate, size
-from edgeq.report.rows import Key, devices, family, key, labels, on_front, ordered, plain, speed_of, tests
+from edgeq.report.rows import FAMILIES, Key, devices, family, key, labels, on_front, ordered, plain, speed_of, tests
 
 KLD, PPL = "Mean KLD, nats (log scale, lower is better)", "Perplexity (lower is better)"
 
@@ -33,7 +33,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Chart:
-    """What to draw. ``name`` is unique in the report; the front's line is drawn only where ``step`` is set."""
+    """What to draw. ``name`` is unique in the report; the front's line is drawn only where ``step`` is set.
+
+    ``families``: titles of all families that its points may have, in the order of their colors.
+    """
 
     name: str
     title: str
@@ -42,6 +45,7 @@ class Chart:
     y: Axis
     points: tuple[Point, ...]
     step: bool = False
+    families: Mapping[str, str] = field(default_factory=lambda: FAMILIES)
 
     @property
     def described(self) -> str:

@@ -7,7 +7,6 @@ from itertools import pairwise
 from edgeq.report.axes import Spec
 from edgeq.report.charts import Chart, Point
 from edgeq.report.naming import Side, places, shown
-from edgeq.report.rows import FAMILIES
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDTH, HEIGHT = 720, 420
@@ -56,7 +55,7 @@ def _value(chart: Chart, point: Point, side: Side | None) -> Spec:
         "x": chart.x.drawn(point.x),
         "y": chart.y.drawn(point.y),
         "label": shown(point),
-        "family": FAMILIES[point.family],
+        "family": chart.families[point.family],
         "front": point.on_front,
         "rank": int(point.on_front or point.reference),
         "facts": point.facts,
@@ -67,14 +66,11 @@ def _value(chart: Chart, point: Point, side: Side | None) -> Spec:
     return found | (side._asdict() if side else {})
 
 
-def _family(legend: Spec) -> Spec:
-    scale = {"domain": list(FAMILIES.values())}
-    return {"field": "family", "type": "nominal", "scale": scale, "legend": legend}
-
-
-def _legend(chart: Chart) -> Spec:
-    present = {FAMILIES[point.family] for point in chart.points}
-    return {"values": [title for title in FAMILIES.values() if title in present]}
+def _family(chart: Chart) -> Spec:
+    titles = list(chart.families.values())
+    present = {chart.families[point.family] for point in chart.points}
+    legend = {"values": [title for title in titles if title in present]}
+    return {"field": "family", "type": "nominal", "scale": {"domain": titles}, "legend": legend}
 
 
 def _bars(chart: Chart) -> Spec:
@@ -82,7 +78,7 @@ def _bars(chart: Chart) -> Spec:
         "name": "bars",
         "transform": [{"filter": "isValid(datum.low)"}],
         "mark": {"type": "rule", "strokeWidth": 1.3, "aria": False},
-        "encoding": {"y": {**chart.y.encoding("low")}, "y2": {"field": "high"}, "color": _family(_legend(chart))},
+        "encoding": {"y": {**chart.y.encoding("low")}, "y2": {"field": "high"}, "color": _family(chart)},
     }
 
 
@@ -109,15 +105,15 @@ def _front(steps: list[Spec]) -> Spec:
 
 
 def _marks(chart: Chart) -> Spec:
-    legend = _legend(chart)
-    shape = {**_family(legend), "scale": {"domain": list(FAMILIES.values()), "range": SHAPES}}
+    family = _family(chart)
+    shape = {**family, "scale": {**family["scale"], "range": SHAPES}}
     return {
         "name": "points",
         "mark": {"type": "point", "filled": False, "size": 85, "strokeWidth": 1.6, "opacity": 1, **TOLD},
         "encoding": {
-            "color": _family(legend),
+            "color": family,
             "shape": shape,
-            "fill": {"condition": {"test": "datum.front", **_family(legend)}, "value": "transparent"},
+            "fill": {"condition": {"test": "datum.front", **family}, "value": "transparent"},
         },
     }
 

@@ -133,11 +133,15 @@ def download(kept: Kept | None, n_bytes: int) -> str:
     """The button for the records that the page holds, and what is not in them."""
     if kept is None:
         return ""
-    size = f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.1f} kB"
-    button = f'<button type="button" class="download" data-name="{NAME}">Download the records ({size})</button>'
     left = f" Left out to keep the page small: {kept.left_out}; the run's folder has them." if kept.left_out else ""
     what = "Everything that this page was made from, as JSON compressed with gzip." + left
-    return section("records", "Raw records", f"<p>{what}</p>\n<p>{button}</p>")
+    return section("records", "Raw records", f"<p>{what}</p>\n{button(NAME, n_bytes)}")
+
+
+def button(name: str, n_bytes: int) -> str:
+    """What hands out the records as a file of this name."""
+    size = f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.1f} kB"
+    return f'<p><button type="button" class="download" data-name="{name}">Download the records ({size})</button></p>'
 
 
 def cost_part(summary: Summary) -> str:

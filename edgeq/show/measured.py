@@ -34,11 +34,13 @@ def commit(llama_commit: str | None) -> str:
     return llama_commit[:12] if llama_commit else "-"
 
 
-def _model(m: Gguf) -> str:
+def named_model(m: Gguf) -> str:
+    """A file in one line."""
     return f"{Path(m.path).name}, {m.file_type}, {m.bpw:.2f} bpw, {short(m.sha256)}"
 
 
-def _build(b: Build) -> str:
+def named_build(b: Build) -> str:
+    """A build in one line."""
     return f"{b.key}: llama.cpp {commit(b.llama_commit)}, {b.backend} for {b.target}, {b.isa}"
 
 
@@ -53,10 +55,10 @@ def bench(r: BenchRecord) -> Shown:
     span_s = (r.phases[-1].t1_ns - r.begun_ns) / 1e9 if r.phases else 0.0
     peak = "-" if r.rss_peak_bytes is None else f"{r.rss_peak_bytes / 2**20:.1f} MiB (RSS)"
     facts = [
-        ("model", _model(r.model)),
+        ("model", named_model(r.model)),
         *condition(r.host),
         ("profile", r.profile.name),
-        ("build", _build(r.build)),
+        ("build", named_build(r.build)),
         ("settings", _fields(r.settings, "tests")),
         ("turn", f"{r.turn}" + (", measured again" if r.turn else "")),
         ("lasted", f"{span_s:.1f} s in {len(r.phases)} phases"),
@@ -89,12 +91,13 @@ def _trace(t: Trace) -> tuple[str, ...]:
 
 def evaluation(r: EvalRecord) -> Shown:
     """PPL, KLD against the reference, and how often both put the same token first."""
-    own = r.model.sha256 == r.reference.sha256
+    own = r.model.sha256 == r.reference.sha256 and not r.kld_f32
     facts = (
-        ("model", _model(r.model) + (", the reference itself" if own else "")),
-        *(() if own else (("reference", _model(r.reference)),)),
+        ("model", named_model(r.model) + (", the reference itself" if own else "")),
+        *(() if own else (("reference", named_model(r.reference)),)),
+        *((("activations", f"overwritten: {r.activations}"),) if r.activations else ()),
         *condition(r.host),
-        ("build", _build(r.build)),
+        ("build", named_build(r.build)),
         ("settings", _fields(r.settings)),
         ("texts", ", ".join(f"{c.name} ({c.part})" for c in r.corpus)),
         ("tokens", f"{r.n_tokens:,} scored, {short(r.tokens_sha256)}"),

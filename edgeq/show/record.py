@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from edgeq import records, store
-from edgeq.records import Build, Bundle, Gguf, Imatrix, Record, Run, Summary
+from edgeq.records import Build, Bundle, Gguf, Imatrix, MethodsRun, Record, Run, Summary
+from edgeq.show import methods
 from edgeq.show.measured import bench, commit, condition, evaluation
 from edgeq.show.page import Grid, Page, short, size
 
@@ -21,7 +22,16 @@ _KINDS = tuple(
     for name in records.__all__
     if isinstance(kind := getattr(records, name), type) and issubclass(kind, Record) and kind is not Record
 )
-_TITLES = {"BenchRecord": "Bench", "EvalRecord": "Evaluation", "Gguf": "Model record", "Imatrix": "Matrix record"}
+_TITLES = {
+    "BenchRecord": "Bench",
+    "EvalRecord": "Evaluation",
+    "Gguf": "Model record",
+    "Imatrix": "Matrix record",
+    "MethodsTable": "Methods",
+    "MethodsRun": "Run",
+    "TaskRecord": "Task",
+    "GenerationRecord": "Continuations",
+}
 
 
 def record(path: Path) -> Page:
@@ -47,6 +57,9 @@ def _gguf(m: Gguf) -> Shown:
     if m.recipe:
         overrides = ", ".join(f"{pattern} as {kind}" for pattern, kind in m.recipe.overrides)
         facts.append(("recipe", f"{m.recipe.name}: {m.recipe.method}, {m.recipe.file_type}" + f" {overrides}".rstrip()))
+    if m.adapter:
+        a = m.adapter
+        facts.append(("adapter", f"{Path(a.path).name}, rank {a.rank}, {a.tensor_type}, {size(a.n_bytes)}"))
     if m.source:
         facts.append(
             ("source", f"{m.source.repo} {m.source.revision or ''} ({m.source.license or 'no license named'})")
@@ -100,7 +113,7 @@ def _bundle(b: Bundle) -> Shown:
     return facts, (Grid("Models", ("file", "type", "bpw", "MiB"), rows),)
 
 
-def _run(r: Run) -> Shown:
+def _run(r: Run | MethodsRun) -> Shown:
     plan = msgspec.to_builtins(r.plan)
     rows = tuple((key, _plain(value)) for key, value in plan.items())
     return (("edgeq", r.edgeq), *condition(r.host)), (Grid("Plan", ("key", ""), rows),)
@@ -144,4 +157,8 @@ _PAGES: dict[str, Callable[[Any], Shown]] = {
     "Bundle": _bundle,
     "Run": _run,
     "Summary": _summary,
+    "MethodsRun": _run,
+    "MethodsTable": methods.table,
+    "TaskRecord": methods.task,
+    "GenerationRecord": methods.generation,
 }

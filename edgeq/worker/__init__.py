@@ -6,4 +6,5 @@ Run as ``python -m edgeq.worker REQUEST.json --events EVENTS.jsonl``. A request 
 - ``plan``: dry runs; for each job the types of all tensors and whether an importance matrix is needed.
 - ``quantize``: for each job one GGUF file.
 - ``tokenize``: texts to token ids.
+- ``tokenize_items``: prompts with possible answers to token ids.
 """

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from edgeq.tensors.refused import Refused
 from edgeq.worker import operations
-from edgeq.worker.events import Events, Refused
+from edgeq.worker.events import Events
 
 
 def main() -> int:

@@ -7,14 +7,6 @@ from pathlib import Path
 import msgspec
 
 
-class Refused(Exception):
-    """llama.cpp refused the work. ``code``: input (the caller's file or value), output (can't write), abort."""
-
-    def __init__(self, text: str, code: str = "input") -> None:
-        super().__init__(text)
-        self.code = code
-
-
 class Events:
     """Appends events to a file, each complete at once."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from edgeq.worker.events import Refused
+from edgeq.tensors.refused import Refused
 
 
 @lru_cache(maxsize=1)

@@ -39,7 +39,7 @@ def generate(argv: list[str], model: Path | str, folder: Path) -> list[int]:
     events = folder / f"{time.monotonic_ns()}.jsonl"
     given = ["--model", str(model), "--events", str(events), "--prompt", COUNTING, "--n", str(N)]
     subprocess.run([*argv, *given], check=True, capture_output=True)
-    (event,) = map(json.loads, events.read_text().splitlines())
+    (event,) = (e for e in map(json.loads, events.read_text().splitlines()) if e["event"] == "tokens")
     tokens: list[int] = event["ids"]
     assert len(tokens) == N
     return tokens

@@ -1,4 +1,4 @@
-"""Room: a Hugging Face folder or repository to an F16/BF16 GGUF, through the pinned tree's own converter.
+"""A Hugging Face folder to an F16, BF16 or F32 GGUF, through the pinned tree's own converter.
 
 The converter needs PyTorch and transformers: they live in an environment of their own in the user's cache, made on
 first use, so that edgeq itself stays small.
@@ -18,41 +18,9 @@ from edgeq.records import Gguf, Source
 
 # What the converter needs to read, and nothing that could be run: no Python files, no pickled weights.
 _DATA = (".json", ".safetensors", ".model", ".txt", ".tiktoken", ".jinja", ".spm", ".md")
-_REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def convert(
-    source: str,
-    folder: Path,
-    *,
-    outtype: str = "auto",
-    allow_requantize: bool = False,
-    trust_remote_code: bool = False,
-    on_progress: Callable[[str], None] = lambda _: None,
-) -> Gguf:
-    """A GGUF to quantize from: ``source`` itself if it is one, else the converted model in ``folder``.
-
-    Raises InputError for a model that is quantized already (unless ``allow_requantize``), for a folder that is no
-    model, and for a model that brings its own code (unless ``trust_remote_code``).
-    """
-    path = Path(source)
-    if path.is_dir():
-        return _convert(path, folder, outtype, trust_remote_code, None, on_progress)
-    if not path.exists() and _REPO.fullmatch(source) and path.suffix != ".gguf":
-        on_progress(f"downloading {source}")
-        snapshot, revision = converter.download(source, on_progress)
-        return _convert(snapshot, folder, outtype, trust_remote_code, (source, revision), on_progress)
-    model = models.describe(path)
-    if models.is_quantized(model) and not allow_requantize:
-        raise InputError(
-            f"{path.name} is quantized already ({model.file_type}): what is made from it loses quality twice, "
-            "and can't be compared fairly.",
-            "Give the F16 or BF16 model, or --allow-requantize to go on all the same.",
-        )
-    return model
-
-
-def _convert(
+def convert_folder(
     model: Path,
     folder: Path,
     outtype: str,
@@ -60,6 +28,10 @@ def _convert(
     repo: tuple[str, str] | None,
     on_progress: Callable[[str], None],
 ) -> Gguf:
+    """``folder/TYPE.gguf`` of a Hugging Face folder. ``repo``: the repository and revision that it came from.
+
+    Raises InputError for a folder that is no model, and for a model that brings its own code unless ``trust``.
+    """
     config = _check(model, trust)
     dtype = str(config.get("torch_dtype") or config.get("dtype") or "")
     outtype = outtype if outtype != "auto" else ("bf16" if dtype == "bfloat16" else "f16")

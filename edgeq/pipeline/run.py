@@ -1,4 +1,4 @@
-"""The corridor: the rooms in order, nothing else."""
+"""From one model to a measured table."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
             with steps("evaluate") as update:
                 evals = evaluate.evaluate(
                     source,
-                    files,
+                    [evaluate.Candidate(m) for m in files],
                     evaluated,
                     built,
                     scoring,
