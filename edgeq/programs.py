@@ -87,8 +87,8 @@ def _call(
             [*argv, "--events", str(events)],
             what=what,
             log=log,
-            # Without the second, ggml starts a debugger on an abort and fills the log with its backtrace. The threads of
-            # numpy's library spin while they wait: on busy cores they take many times longer than one.
+            # Without the second, ggml starts a debugger on an abort and fills the log with its backtrace. The third is
+            # for numpy's threads, which spin while they wait: on busy cores they take many times longer than one.
             env={
                 "LLAMA_CPP_LIB_PATH": str(Path(build.folder) / "bin"),
                 "GGML_NO_BACKTRACE": "1",

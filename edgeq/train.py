@@ -31,6 +31,8 @@ _BLOCK = 32
 # and Adam's two means. Three of them are in a checkpoint, of which there may be two.
 _STATE, _SAVED = 5, 3
 _LOGITS = 6  # float32 copies of the logits of one step: both models', their logarithms, gradients
+# What each layer keeps of a token for the gradient, in vectors of the model's width and of the feed-forward's.
+_WIDE, _FEED_FORWARD = 10, 6
 _FLOAT = 4
 
 
@@ -86,10 +88,10 @@ def train(
     if (found := store.find(out.with_suffix(".json"), Gguf, key)) and _is_whole(out, found):
         return found
     trained = _trained(model, graph)
-    store.make_folder(folder)
-    _check_room(model, trained, options, folder)
+    n_trained = sum(model.tensors[name].info.n_elements for name in trained)
+    _check_memory(model, graph.n_layers, n_trained, options)
     work, began = store.partial(out), time.monotonic()
-    resumed = _prepare(work, key, model, tokens)
+    resumed = _prepare(work, key, model, n_trained, tokens)
     request = {
         "graph": graph,
         "tensors": {name: tensor.shape[::-1] for name, tensor in model.tensors.items()},
@@ -176,29 +178,28 @@ def _trained(model: Source, graph: _Graph) -> list[str]:
     return [name for name in names if model.tensors[name].row_length % _BLOCK == 0]
 
 
-def _check_room(model: Source, trained: list[str], options: _Options, folder: Path) -> None:
-    """Raises MissingError where there is too little memory or disk."""
-    n_all = model.header.n_params
-    n_trained = sum(model.tensors[name].info.n_elements for name in trained)
-    n_logits = options.n_batch * options.n_ctx * model.tensors["token_embd.weight"].n_rows
-    need = _FLOAT * (n_all + _STATE * n_trained + _LOGITS * n_logits)
+def _check_memory(model: Source, n_layers: int, n_trained: int, options: _Options) -> None:
+    """Raises MissingError where there is too little."""
+    n_embd, n_ff = model.tensors["blk.0.ffn_up.weight"].shape
+    per_token = _LOGITS * model.tensors["token_embd.weight"].n_rows + n_layers * (_WIDE * n_embd + _FEED_FORWARD * n_ff)
+    need = _FLOAT * (model.header.n_params + _STATE * n_trained + options.n_batch * options.n_ctx * per_token)
     if need > (there := device.available_bytes()):
         raise MissingError(
             f"Training {model.path.name} needs {need / 1e9:.1f} GB of memory, and {there / 1e9:.1f} GB are free.",
             "Close other programs, or leave out quantization-aware training.",
         )
-    # The results are half as large as one of the three parts of a checkpoint.
-    on_disk = _FLOAT * (n_all + 2 * _SAVED * n_trained + n_trained // 2) + model.header.n_file_bytes
-    store.need_space(folder, on_disk, "Training")
 
 
-def _prepare(work: Path, key: str, model: Source, tokens: Tokens) -> bool:
+def _prepare(work: Path, key: str, model: Source, n_trained: int, tokens: Tokens) -> bool:
     """What the script reads, where it is not there from before. Returns whether it is, and training may go on."""
     marker = work / "key"
     if marker.exists() and marker.read_text() == key:
         return True
     shutil.rmtree(work, ignore_errors=True)
     store.make_folder(work)
+    # The model, two checkpoints, the results as F16 and the file made of them.
+    n_values = model.header.n_params + 2 * _SAVED * n_trained + n_trained // 2
+    store.need_space(work, _FLOAT * n_values + model.header.n_file_bytes, "Training")
     with store.writing(work):
         for name, tensor in model.tensors.items():
             with (work / f"{name}.f32").open("wb") as file:

@@ -99,6 +99,7 @@ class Files:
             part="first half",
             n_threads=self._n_threads,
             on_progress=lambda share: progress(f"training {recipe.name}", share),
+            on_note=lambda text: progress(text, 0.0),
         )
 
 

@@ -1,8 +1,7 @@
 """Q4_0 of a model that was trained to be rounded to Q4_0: what training gave is packed without loss.
 
 The training itself, which needs PyTorch, comes before (`edgeq.train`) and leaves a model whose matrices lie on Q4_0's
-grid. Of the types that an importance matrix or a mix of types would not change, this is the one whose encoder gives
-back the very blocks that such values were decoded from.
+grid. Q4_0's encoder gives back the very blocks that values were decoded from, which those of the K types do not.
 """
 
 from __future__ import annotations
@@ -67,7 +66,9 @@ def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
 def apply(work: Work) -> Made:
     """Quantize a trained source and see that nothing was lost. Raises Refused for a source that was not trained."""
     if work.source.header.metadata.get(TRAINED_FOR) != work.recipe.file_type:
-        raise Refused(f"{work.source.path.name} has not been trained for {work.recipe.file_type}")
+        raise Refused(
+            f"{work.source.path.name} has not been trained for {work.recipe.file_type}, as `edgeq methods` does first"
+        )
     made = work.stock_file()
     for name in work.quantized(made):
         trained, stored = work.source.tensors[name], made.tensors[name]
