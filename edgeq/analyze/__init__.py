@@ -106,7 +106,7 @@ def _row(
         sha256=model.sha256,
         file_type=model.file_type,
         bpw=model.bpw,
-        n_bytes=model.n_bytes,
+        n_bytes=model.all_bytes,
         on_label=model.on_label,
         tensor_types={t: n / model.n_params for t, n in model.tensor_types.items()},
         imatrix=model.imatrix_sha256 is not None,
