@@ -135,6 +135,25 @@ def compared() -> str:
     return report.methods_markdown(store.load(COMPARED, MethodsTable))
 
 
+def glance() -> str:
+    """Of each method the arm closest to 4.5 bits per weight, on the text that calibration has not seen the like of."""
+    table = store.load(COMPARED, MethodsTable)
+    other = table.texts[-1]
+    rows = []
+    for number in range(1, 13):
+        arms = [r for r in table.rows if r.number == number and r.quality and not r.arm.control]
+        if not arms:
+            continue
+        row = min(arms, key=lambda r: abs((r.weight_bpw or 16) - 4.5))
+        kld, top1 = row.quality[other].kld, row.quality[other].top1
+        assert kld and top1
+        bits = "-" if row.weight_bpw is None else f"{row.weight_bpw:.2f}"
+        figures = f"{kld.value:.3g} ±{kld.se:.1g} | {top1.value:.1%}"
+        rows.append(f"| {number} | {row.title} | {row.arm.name} | {bits} | {figures} |")
+    head = "| | method | shown by | bits per weight | KLD, nats | top-1 |\n|---|---|---|---|---|---|\n"
+    return head + "\n".join(rows) + "\n"
+
+
 def schema() -> str:
     """JSON Schema of everything that lies on disk."""
     kinds = (BenchRecord, Build, Bundle, EvalRecord, GenerationRecord, Gguf, Imatrix, MethodsPlan, MethodsRun)
@@ -154,6 +173,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "methods": methods,
     "options": options,
     "compared": compared,
+    "glance": glance,
 }
 
 
