@@ -15,8 +15,7 @@ import pytest
 from edgeq import plugins
 from edgeq.errors import InputError
 from edgeq.records import Item
-from edgeq.tasks import _words
-from edgeq.tasks._choices import load_choices
+from edgeq.tasks import _words, load_choices
 from edgeq.tasks._random import Draws
 
 from .solving import SOLVERS, mentioned
@@ -80,7 +79,7 @@ def test_the_contract(name: str) -> None:
 def test_items_are_the_same_on_every_machine(name: str) -> None:
     task = plugins.module("tasks", name)
     made = [task.items(7, level, 5) for level in range(task.N_LEVELS)]
-    assert hashlib.sha256(msgspec.json.encode(made)).hexdigest()[:16] == PINNED.get(name)
+    assert hashlib.sha256(msgspec.json.encode(made)).hexdigest()[:16] == PINNED[name]
 
 
 @each_level
@@ -268,4 +267,17 @@ def test_the_document_shows_real_questions(name: str) -> None:
 
 
 def test_the_document_has_all_tasks() -> None:
-    assert sorted(re.findall(r"^### (\w+)", DOCUMENT.read_text(), re.M)) == NAMES
+    text = DOCUMENT.read_text()
+    assert sorted(re.findall(r"^### (\w+)", text, re.M)) == NAMES
+    for name in NAMES:
+        task = plugins.module("tasks", name)
+        assert f"| `{name}` | {task.GROUP} | {'choice' if task.CHOICE else 'open'} | {task.N_LEVELS} |" in text
+
+
+def test_the_document_shows_questions_that_can_be_read(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.S)
+    (tmp_path / "mine.jsonl").write_text(example)
+    assert [item.answers[0] for item in load_choices(tmp_path / "mine.jsonl")] == [
+        " carbon dioxide",
+        " waited for it to boil.",
+    ]

@@ -9,7 +9,7 @@ must be the most likely, or else the only answer must be what greedy decoding gi
   none of which is an item; items don't recur before a level has given all that it has.
 - Without choices, all right answers of a level are numbers or lists of them of which none is the beginning of another,
   so that what follows need not be scored.
-- What does not solve the question (one position, the longer answer, what was told last) is right half of the time.
+- What does not solve a choice (one position, the longer answer, what was told last) is right half of the time.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from edgeq.errors import InputError
-from edgeq.records.methods import Item
+from edgeq.records import Item
 
 _HINT = 'Write one {"question": "...", "choices": ["...", "..."], "answer": 0} a line.'
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgeq.records.methods import Item
+from edgeq.records import Item
 from edgeq.tasks._random import Draws
 
 N_EXAMPLES = 3

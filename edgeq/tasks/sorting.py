@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeq.records.methods import Item
+from edgeq.records import Item
 from edgeq.tasks._random import Draws
 from edgeq.tasks._series import series
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import NamedTuple
 
-from edgeq.records.methods import Item
+from edgeq.records import Item
 from edgeq.tasks._random import Draws
 from edgeq.tasks._series import series
 from edgeq.tasks._words import GROUPS, NAMES
