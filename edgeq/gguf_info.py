@@ -133,6 +133,12 @@ class Header(msgspec.Struct, frozen=True):
         """``{arch}.context_length``: the longest context that the model was trained with."""
         return self._number(f"{self.arch}.context_length")
 
+    @property
+    def n_vocab(self) -> int:
+        """Tokens in the vocabulary, 0 where there is none."""
+        tokens = self.metadata.get("tokenizer.ggml.tokens")
+        return tokens.count if isinstance(tokens, ArrayValue) else 0
+
     def _text(self, key: str) -> str:
         value = self.metadata.get(key)
         return value if isinstance(value, str) else ""

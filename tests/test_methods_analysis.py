@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import msgspec
@@ -199,6 +200,14 @@ def test_2_bits_are_held_to_their_own_claims() -> None:
         assert of(bad, group, "2 bits fail").verdict == "supported"
         assert of(good, group, "2 bits fail").verdict == "not supported"
     assert "no file with 4-bit weights" in of(good, "accuracy", "4 bits").reason
+
+
+@pytest.mark.parametrize(("on_label", "said"), [(0.2, True), (0.8, False), (None, False)])
+def test_a_file_that_is_not_what_it_is_named_is_said_to_be_none(on_label: float | None, said: bool) -> None:
+    facts = measured(arm_of("extreme", "IQ2_S", "IQ2_S", True))
+    assert facts.model
+    facts = dataclasses.replace(facts, model=msgspec.structs.replace(facts.model, on_label=on_label))
+    assert [n.text.split(":")[0] for n in table_of([facts]).warnings if n.code == "off-label"] == ["IQ2_S"] * said
 
 
 def test_the_plain_and_the_best_arm_are_found_by_what_they_are() -> None:

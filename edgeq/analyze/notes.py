@@ -20,9 +20,14 @@ def name_of(model: Gguf) -> str:
     return model.recipe.name if model.recipe else model.file_type
 
 
+def off_label(model: Gguf) -> bool:
+    """Whether less than half of a file's weights have the type that its name promises."""
+    return model.on_label is not None and model.on_label < _MOSTLY
+
+
 def row_notes(model: Gguf) -> Iterable[Note]:
     """Notes on one file."""
-    if model.on_label is None or model.on_label >= _MOSTLY:
+    if model.on_label is None or not off_label(model):
         return
     share = f"{model.on_label:.0%}" if model.on_label else "none"
     weights = {t: n / model.n_params for t, n in model.tensor_types.items() if t not in _FLOATS}

@@ -135,8 +135,7 @@ def evaluate(
 
 
 def _logits_bytes(reference: Gguf, settings: EvalSettings) -> int:
-    tokens = gguf_info.read_header(Path(reference.path)).metadata.get("tokenizer.ggml.tokens")
-    n_vocab = tokens.count if isinstance(tokens, gguf_info.ArrayValue) else 0
+    n_vocab = gguf_info.read_header(Path(reference.path)).n_vocab
     return (settings.n_ctx - 1 - settings.first) * n_vocab * _LOGIT_BYTES
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgeq import calibrate, models, quantize, train
-from edgeq.errors import EdgeqError, InputError
+from edgeq import calibrate, gguf_info, models, quantize, train
+from edgeq.errors import EdgeqError, InputError, ToolError
+from edgeq.pipeline.run import Update
 from edgeq.records import Arm, Build, Gguf, Imatrix, MethodsPlan, Recipe
-
-# (share done, what is being made)
-Update = Callable[..., None]
 
 
 class Files:
@@ -53,15 +51,19 @@ class Files:
         )
 
     def make(self, recipes: Sequence[Recipe], imatrix: Imatrix, update: Update) -> None:
-        """Make one file of each recipe."""
+        """Make one file of each recipe. Raises MissingError for a full disk, which is no matter of one method."""
         for i, recipe in enumerate(recipes):
 
             def progress(name: str, share: float, i: int = i) -> None:
                 update((i + share) / len(recipes), name)
 
             try:
-                source = self._trained(recipe, progress) if recipe.method == "qat" else self._source
-                (made,) = quantize.quantize(
+                source = self._source_of(recipe, progress)
+            except EdgeqError as e:  # among others for want of PyTorch
+                self._skipped[recipe.name] = e.text
+                continue
+            try:
+                (self._made[recipe.name],) = quantize.quantize(
                     source,
                     [recipe],
                     imatrix,
@@ -70,8 +72,7 @@ class Files:
                     n_threads=self._n_threads,
                     on_progress=progress,
                 )
-                self._made[recipe.name] = made
-            except EdgeqError as e:
+            except (InputError, ToolError) as e:
                 self._skipped[recipe.name] = e.text
 
     def published(self) -> tuple[Arm, ...]:
@@ -84,12 +85,17 @@ class Files:
                 found = models.describe(path)
                 if found.arch != self._source.arch:
                     raise InputError(f"{path.name} is a {found.arch} model, and the source a {self._source.arch}.")
+                if (mine := _n_vocab(path)) != (theirs := _n_vocab(Path(self._source.path))):
+                    raise InputError(f"{path.name} has a vocabulary of {mine:,} tokens, and the source of {theirs:,}.")
                 self._made[recipe.name] = found
             except EdgeqError as e:
                 self._skipped[recipe.name] = e.text
         return tuple(arms)
 
-    def _trained(self, recipe: Recipe, progress: Callable[[str, float], None]) -> Gguf:
+    def _source_of(self, recipe: Recipe, progress: Callable[[str, float], None]) -> Gguf:
+        """What the recipe's file is made from: for a method that trains, what training makes of the source."""
+        if recipe.method != "qat":
+            return self._source
         return train.train(
             self._source,
             texts(self._plan),
@@ -106,3 +112,7 @@ class Files:
 def texts(plan: MethodsPlan) -> tuple[Path, ...]:
     """The texts that calibration may see, as one."""
     return tuple(Path(t) for t in plan.calibration_text)
+
+
+def _n_vocab(path: Path) -> int:
+    return gguf_info.read_header(path).n_vocab

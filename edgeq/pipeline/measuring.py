@@ -90,6 +90,7 @@ class Measuring:
     profile: Profile
     source: Gguf
     n_threads: int
+    questions: tuple[evaluate.Task, ...]  # the user's own
 
     def measure(self, runs: Sequence[tuple[Arm, Gguf]]) -> Facts:
         """Measure what the plan names, once for each file and way of running it."""
@@ -199,8 +200,7 @@ class Measuring:
         )
 
     def _tasks(self, facts: Facts, candidates: Sequence[Candidate]) -> None:
-        chosen = [evaluate.task(name) for name in plugins.modules("tasks")]
-        chosen += [evaluate.choices(Path(path)) for path in self.plan.choices]
+        chosen = (*(evaluate.task(name) for name in plugins.modules("tasks")), *self.questions)
         with self.steps("tasks") as update:
             records, notes = evaluate.run_tasks(
                 self.source,

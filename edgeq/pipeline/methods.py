@@ -9,7 +9,7 @@ from types import ModuleType
 import msgspec
 
 import edgeq
-from edgeq import analyze, build, convert, corpus, device, plugins, profiles, quantize, report
+from edgeq import analyze, build, convert, corpus, device, evaluate, plugins, profiles, quantize, report
 from edgeq.access import Access
 from edgeq.errors import InputError
 from edgeq.pipeline.making import Files, texts
@@ -29,7 +29,9 @@ def methods(plan: MethodsPlan, folder: RunFolder, steps: Steps) -> MethodsTable:
         folder.begin(MethodsRun(plan, edgeq.__version__, device.host()))
         profile = profiles.load(plan.profile)
         build.refuse_elsewhere(profile, Access(profile=profile))
+        # Texts and questions that can't be read are refused before the long work.
         corpus.read(tuple(Path(t) for t in (*plan.text, *plan.calibration_text)))
+        questions = tuple(evaluate.choices(Path(path)) for path in plan.choices)
         with steps("convert") as update:
             source = convert.convert(
                 plan.model,
@@ -53,7 +55,7 @@ def methods(plan: MethodsPlan, folder: RunFolder, steps: Steps) -> MethodsTable:
         if not plan.methods or "qat" in plan.methods:
             arms += files.published()
 
-        measuring = Measuring(plan, folder.records, steps, built, profile, source, n_threads)
+        measuring = Measuring(plan, folder.records, steps, built, profile, source, n_threads, questions)
         runs = [(arm, model) for arm in (*arms, *shipping) if (model := files.of(arm))]
         facts = measuring.measure(runs)
         reference = Arm(method="", name=source.file_type, recipe=None)

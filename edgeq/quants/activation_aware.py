@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeq.gguf_info import promised_type
 from edgeq.quants import _arms
+from edgeq.quants.stock import types as types
 from edgeq.records import Arm, Recipe
 from edgeq.tensors import families, folding, importance
 from edgeq.tensors.factors import Factors
@@ -55,11 +56,6 @@ def check(recipe: Recipe) -> str:
     if _DEAF.issuperset({promised_type(recipe.file_type), *(kind.upper() for _, kind in recipe.overrides)}):
         return f"The encoder of {recipe.file_type} takes no account of an importance matrix: fold it in (fold: true)."
     return ""
-
-
-def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
-    """Types of the result's tensors: llama.cpp's own."""
-    return stock
 
 
 def apply(work: Work) -> Made:

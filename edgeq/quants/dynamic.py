@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edgeq.quants import _arms, symmetric, weight_only
+from edgeq.quants.stock import apply as apply
+from edgeq.quants.stock import types as types
 from edgeq.records import Arm, Recipe
-from edgeq.tensors.work import Made, Work
 
 TITLE = "PTQ dynamic"
 NUMBER = 2
@@ -28,14 +29,3 @@ ARMS = (
 def check(recipe: Recipe) -> str:
     """Why activations are not quantized with the recipe's file, or nothing."""
     return _arms.why_not_quantized(recipe)
-
-
-def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
-    """Types of the tensors: llama.cpp's own."""
-    return stock
-
-
-def apply(work: Work) -> Made:
-    """Make the file."""
-    work.stock_file()
-    return Made()

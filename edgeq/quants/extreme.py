@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from edgeq.gguf_info import TYPE_NAMED, promised_type
 from edgeq.quants import _arms
+from edgeq.quants.stock import apply as apply
+from edgeq.quants.stock import types as types
 from edgeq.records import Arm, Recipe
-from edgeq.tensors.work import Made, Work
 
 TITLE = "extreme 2-bit"
 NUMBER = 12
@@ -29,14 +30,3 @@ def check(recipe: Recipe) -> str:
     if kind is None or kind.block_bytes * 8 >= _MAX_BITS * kind.block:
         return f"{recipe.file_type} has {_MAX_BITS} bits per weight or more."
     return ""
-
-
-def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
-    """Types of the tensors: llama.cpp's own."""
-    return stock
-
-
-def apply(work: Work) -> Made:
-    """Make the file."""
-    work.stock_file()
-    return Made()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgeq.quants import _arms, _coarse, asymmetric, symmetric
+from edgeq.quants.stock import types as types
 from edgeq.records import Arm, Recipe
 from edgeq.tensors.containers import BLOCK
 from edgeq.tensors.work import Made, Work
@@ -28,11 +29,6 @@ def check(recipe: Recipe) -> str:
     if not isinstance(group, int) or group < 0 or group % BLOCK:
         return f"A group is a multiple of {BLOCK} weights, or 0 for the type's own, not {group}."
     return _coarse.check(recipe)
-
-
-def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
-    """Types of the tensors: llama.cpp's own."""
-    return stock
 
 
 def apply(work: Work) -> Made:

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgeq.gguf_info import TYPE_NAMED
 from edgeq.quants import _arms
+from edgeq.quants.stock import types as types
 from edgeq.records import Arm, Recipe
 from edgeq.tensors import importance as importances
 from edgeq.tensors import low_rank, output
@@ -57,11 +58,6 @@ def check(recipe: Recipe) -> str:
     if scaled and not recipe.imatrix:
         return "A correction scaled by its inputs needs an importance matrix; with scaled: false it needs none."
     return _arms.why_not_quantized(recipe)
-
-
-def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
-    """Types of the base file's tensors: llama.cpp's own."""
-    return stock
 
 
 def apply(work: Work) -> Made:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeq.quants.stock import types as types
 from edgeq.records import Arm, Recipe
 from edgeq.tensors.refused import Refused
 from edgeq.tensors.work import Made, Work
@@ -56,11 +57,6 @@ def check(recipe: Recipe) -> str:
     if not 0 < numbers["rate"] <= 0.5:
         return f"The rate of training is above 0 and at most half a step of the grid, not {numbers['rate']}."
     return ""
-
-
-def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
-    """Types of the result's tensors: llama.cpp's own."""
-    return stock
 
 
 def apply(work: Work) -> Made:

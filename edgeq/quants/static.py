@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edgeq.quants import _arms, symmetric, weight_only
+from edgeq.quants.stock import apply as apply
+from edgeq.quants.stock import types as types
 from edgeq.records import Arm, Recipe
-from edgeq.tensors.work import Made, Work
 
 TITLE = "PTQ static"
 NUMBER = 1
@@ -23,14 +24,3 @@ def check(recipe: Recipe) -> str:
     if recipe.imatrix:
         return "The scales of weights come from the weights alone: set imatrix to false."
     return _arms.why_not_quantized(recipe)
-
-
-def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
-    """Types of the tensors: llama.cpp's own."""
-    return stock
-
-
-def apply(work: Work) -> Made:
-    """Make the file."""
-    work.stock_file()
-    return Made()

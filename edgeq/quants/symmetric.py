@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edgeq.quants import _arms
+from edgeq.quants.stock import apply as apply
+from edgeq.quants.stock import types as types
 from edgeq.records import Arm, Recipe
-from edgeq.tensors.work import Made, Work
 
 TITLE = "symmetric"
 NUMBER = 4
@@ -22,14 +23,3 @@ ARMS = tuple(Arm("symmetric", name, recipe) for name, recipe in RECIPES.items())
 def check(recipe: Recipe) -> str:
     """Why the recipe's blocks are not symmetric, or nothing."""
     return _arms.why_not_among(recipe, TYPES, "symmetric")
-
-
-def types(recipe: Recipe, stock: dict[str, str]) -> dict[str, str]:
-    """Types of the tensors: llama.cpp's own."""
-    return stock
-
-
-def apply(work: Work) -> Made:
-    """Make the file."""
-    work.stock_file()
-    return Made()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from edgeq.analyze.methods import fidelity, tasks
 from edgeq.analyze.methods.facts import FLOATS, ArmFacts
-from edgeq.analyze.notes import row_notes
+from edgeq.analyze.notes import OFF_LABEL, off_label, row_notes
 from edgeq.records import MethodRow, Note
 
 _FEW_TOKENS = 2000
@@ -27,6 +27,13 @@ def notes(
         )
     yield from _text(reference)
     yield from _left_out(arms)
+    if others := _names(facts for facts in arms if facts.model and off_label(facts.model)):
+        yield Note(
+            OFF_LABEL,
+            f"{others}: most of these files' weights have other types than they are named by, which llama.cpp takes "
+            "where rows are no multiple of a type's block. Compare them by bits per weight.",
+            "`edgeq convert --pad-rows 256` makes every type apply.",
+        )
     yield from _tasks(reference)
     if unsteady := [f"{r.arm.name} {test}" for r in rows for test, f in r.speedups.items() if f.ci95 is None]:
         yield Note(
