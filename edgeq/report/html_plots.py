@@ -18,7 +18,7 @@ def single(chart: Chart, caption: str) -> str:
 def panels(charts: list[Chart], caption: str) -> str:
     """Plots side by side, or one at a time where they are many."""
     if any(chart.y.low > 0 for chart in charts):
-        caption += "Not every vertical axis starts at zero. "
+        caption = f"{caption.rstrip()} Not every vertical axis starts at zero."
     if len(charts) > SIDE_BY_SIDE:
         return _chosen("Plot", {chart.title: [chart.name] for chart in charts}, caption)
     drawn = "\n".join(f"<div>\n<h3>{safe(chart.title)}</h3>\n{_place(chart.name)}\n</div>" for chart in charts)
