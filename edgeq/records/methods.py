@@ -17,8 +17,8 @@ class Arm(Record, frozen=True):
     """One way to show a method: the file that a recipe makes (none: the source itself), and how it is run.
 
     ``numerics``: exact where stock llama.cpp computes just this, simulated where values are overwritten on the way.
-    A figure that is not valid for a method (the size of a container, the speed of dequantized weights) is never shown.
-    ``control``: an arm that other arms are held against, and no form of the method itself.
+    A figure that is not valid for a method (the size of a container, the speed of dequantized weights) is never shown;
+    energy goes with the speed. ``control``: an arm that other arms are held against, and no form of the method itself.
     """
 
     method: str
@@ -29,11 +29,6 @@ class Arm(Record, frozen=True):
     size_valid: bool = True
     speed_valid: bool = True
     control: bool = False
-
-    @property
-    def power_valid(self) -> bool:
-        """Whether energy may be measured: where the speed is the method's own."""
-        return self.speed_valid
 
 
 class Item(Record, frozen=True):

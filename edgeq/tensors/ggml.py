@@ -44,7 +44,6 @@ class Ggml:
             ctypes.c_void_p,
         ]
         self._lib.ggml_get_type_traits.restype = ctypes.POINTER(_Traits)
-        self._lib.ggml_type_name.restype = ctypes.c_char_p
         self._n_threads = n_threads
 
     def encode(self, kind: str, values: Floats, importance: Floats | None = None) -> Blocks:

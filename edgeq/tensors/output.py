@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,6 @@ Bytes = np.ndarray[Any, np.dtype[Any]]
 # (name, shape with the row length first, type)
 Planned = tuple[str, tuple[int, ...], str]
 _LOCAL = ("GGUF.", "split.")  # of the file that is read, not of the model
-
-
-def copy(source: Source, out: Path) -> None:
-    """The source's bytes under another name, to be patched. Raises InputError for a split model."""
-    if len(source.header.parts) > 1:
-        raise InputError(f"{source.path} is split into several files.", "Join them with llama-gguf-split --merge.")
-    shutil.copyfile(source.path, out)
 
 
 def patch(path: Path, offset: int, data: Bytes) -> None:
