@@ -36,7 +36,7 @@ OTHER = "Get a GGUF file, or convert the model's folder with `edgeq convert`."
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 _STRING, _ARRAY = 8, 9
-_VALUE_TYPES = {
+VALUE_TYPES = {
     0: ("u8", struct.Struct("<B")),
     1: ("i8", struct.Struct("<b")),
     2: ("u16", struct.Struct("<H")),
@@ -158,17 +158,11 @@ class _Cursor:
             raise self.damaged(f"{self.where} has a NUL character in its name '{safe(text, 80)}'")
         return text
 
-    def after_nul(self, start: int, end: int) -> int:
-        """Number of bytes from the first NUL between ``start`` and ``end`` on."""
-        nul = self.data.find(0, start, end)
-        return end - nul if nul >= 0 else 0
-
-    def skip_strings(self, count: int) -> int:
-        """Steps over ``count`` strings and gives the sum of ``after_nul`` over them."""
+    def skip_strings(self, count: int) -> None:
+        """Steps over ``count`` strings."""
         self.n_strings += count
         if self.n_strings > MAX_STRINGS:
             raise self.damaged(f"{self.where} brings the strings in arrays to {self.n_strings:,}, over {MAX_STRINGS:,}")
-        lost = 0
         data, unpack = self.data, _U64.unpack_from
         for _ in range(count):
             # The comparisons spare a call of take() per string, most of the time that a large header takes.
@@ -178,19 +172,15 @@ class _Cursor:
             end = start + unpack(data, self.pos)[0]
             if end > len(data):
                 self._read_to(start, end)
-            if data.find(0, start, end) >= 0:
-                lost += self.after_nul(start, end)
             self.pos = end
-        return lost
 
 
 class Pairs(msgspec.Struct, frozen=True):
-    """Key-value pairs by key: values, their types, encoded lengths, and bytes after the first NUL of a string."""
+    """Key-value pairs by key: values, their types, encoded lengths."""
 
     values: dict[str, Scalar | ArrayValue]
     types: dict[str, str]
     n_bytes: dict[str, int]
-    nul_bytes: dict[str, int]
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -241,7 +231,7 @@ def _parse(cursor: _Cursor) -> RawHeader:
     version = _version(cursor)
     n_tensors = _count(cursor, "tensors", MIN_TENSOR_BYTES, MAX_TENSORS)
     n_pairs = _count(cursor, "key-value pairs", MIN_PAIR_BYTES, MAX_PAIRS)
-    pairs = Pairs({}, {}, {}, {})
+    pairs = Pairs({}, {}, {})
     for index in range(n_pairs):
         cursor.where = f"key-value pair {index + 1}"
         _add_pair(cursor, pairs)
@@ -319,40 +309,39 @@ def _add_pair(cursor: _Cursor, pairs: Pairs) -> None:
     cursor.where = f"the value of '{safe(key)}'"
     type_id = cursor.u32()
     if type_id == _ARRAY:
-        pairs.values[key], nul_bytes = _array(cursor)
+        pairs.values[key] = _array(cursor)
         pairs.types[key] = "arr"
     elif type_id == _STRING:
-        pairs.values[key], nul_bytes = _text(cursor)
+        pairs.values[key] = _text(cursor)
         pairs.types[key] = "str"
     else:
         pairs.types[key], form = _value_type(cursor, type_id)
-        pairs.values[key], nul_bytes = form.unpack_from(cursor.data, cursor.take(form.size))[0], 0
+        pairs.values[key] = form.unpack_from(cursor.data, cursor.take(form.size))[0]
     pairs.n_bytes[key] = cursor.pos - start
-    if nul_bytes:
-        pairs.nul_bytes[key] = nul_bytes
 
 
-def _text(cursor: _Cursor) -> tuple[str, int]:
+def _text(cursor: _Cursor) -> str:
     start, end = cursor.string()
     kept = cursor.data[start : min(end, start + MAX_KEPT_BYTES)]
-    return kept.decode(errors="backslashreplace"), cursor.after_nul(start, end)
+    return kept.decode(errors="backslashreplace")
 
 
-def _array(cursor: _Cursor) -> tuple[ArrayValue, int]:
+def _array(cursor: _Cursor) -> ArrayValue:
     type_id, count = cursor.u32(), cursor.u64()
     if type_id == _ARRAY:
         raise cursor.damaged(f"{cursor.where} is an array of arrays, which llama.cpp does not read")
     if type_id == _STRING:
-        return ArrayValue("str", count), cursor.skip_strings(count)
+        cursor.skip_strings(count)
+        return ArrayValue("str", count)
     name, form = _value_type(cursor, type_id)
     cursor.take(count * form.size)
-    return ArrayValue(name, count), 0
+    return ArrayValue(name, count)
 
 
 def _value_type(cursor: _Cursor, type_id: int) -> tuple[str, struct.Struct]:
-    if type_id not in _VALUE_TYPES:
+    if type_id not in VALUE_TYPES:
         raise cursor.damaged(f"{cursor.where} has the type number {type_id:,}, and the types are 0 to 12")
-    return _VALUE_TYPES[type_id]
+    return VALUE_TYPES[type_id]
 
 
 def _claim(cursor: _Cursor) -> Claim:

@@ -79,9 +79,8 @@ class Header(msgspec.Struct, frozen=True):
     """What one GGUF file, or all parts of a split one, says about itself; every claim fits the file.
 
     ``metadata`` holds scalars, strings (cut after 1 MiB; bytes that are no UTF-8 as ``\\xNN``) and, for arrays,
-    their summaries. ``kv_bytes`` is the encoded length of each pair, ``kv_types`` the type of its value, and
-    ``kv_nul_bytes`` the length of what follows the first NUL in its strings, where there is one. Of a split model,
-    these are the first part's, the tensors are all parts', and ``n_file_bytes`` is the sum.
+    their summaries. ``kv_bytes`` is the encoded length of each pair and ``kv_types`` the type of its value. Of a split
+    model, these are the first part's, the tensors are all parts', and ``n_file_bytes`` is the sum.
     """
 
     version: int
@@ -89,7 +88,6 @@ class Header(msgspec.Struct, frozen=True):
     metadata: dict[str, Scalar | ArrayValue]
     kv_bytes: dict[str, int]
     kv_types: dict[str, str]
-    kv_nul_bytes: dict[str, int]
     tensors: tuple[TensorInfo, ...]
     data_offset: int
     n_file_bytes: int
@@ -231,7 +229,6 @@ def _read_part(path: Path, part: int) -> Header:
         metadata=raw.pairs.values,
         kv_bytes=raw.pairs.n_bytes,
         kv_types=raw.pairs.types,
-        kv_nul_bytes=raw.pairs.nul_bytes,
         tensors=_placed(path, raw, data_offset, alignment, part),
         data_offset=data_offset,
         n_file_bytes=raw.n_file_bytes,
@@ -299,7 +296,7 @@ def _checked_shape(path: Path, claim: Claim) -> tuple[TensorType, int]:
 
 
 def predict_file_bytes(header: Header, new_types: Mapping[str, str], set_kv: Mapping[str, Scalar] | None = None) -> int:
-    """Size in bytes of the file that ``llama_model_quantize`` writes from ``header``'s with these types of tensors.
+    """Size in bytes of the file that is assembled from ``header``'s with these types of tensors.
 
     ``new_types`` maps names of tensors to names of types, tensors that it leaves out keep theirs. ``set_kv`` are
     the overrides of key-value pairs. Raises InputError for unknown names and for rows that a type can't divide.
@@ -318,8 +315,8 @@ def predict_file_bytes(header: Header, new_types: Mapping[str, str], set_kv: Map
 
 
 def _copied_kv_bytes(header: Header, set_kv: Mapping[str, Scalar]) -> dict[str, int]:
-    """Encoded length of each pair in the copy. Strings are copied up to their first NUL (gguf_set_kv)."""
-    sizes = {key: n_bytes - header.kv_nul_bytes.get(key, 0) for key, n_bytes in header.kv_bytes.items()}
+    """Encoded length of each pair in the copy."""
+    sizes = dict(header.kv_bytes)
     for key in ("split.no", "split.count", "split.tensors.count"):
         sizes.pop(key, None)
     for key, value in {"general.quantization_version": 2, "general.file_type": 0, **set_kv}.items():

@@ -72,7 +72,7 @@ def plan(source: Gguf, recipes: Sequence[Recipe], imatrix: Imatrix | None, build
     events = programs.work(build, {"op": "plan", "source": source.path, "jobs": jobs}, what="planning")
     predictions = []
     for recipe, job, event in zip(recipes, jobs, (e for e in events if e["event"] == "plan"), strict=True):
-        stock = {k: v.upper() for k, v in msgspec.convert(event["types"], dict[str, str]).items()}
+        stock = msgspec.convert(event["types"], dict[str, str])
         types = plugins.module("quants", recipe.method).types(recipe, stock)
         n_bytes = gguf_info.predict_file_bytes(header, types, msgspec.convert(job["metadata"], dict[str, str | int]))
         predictions.append(Prediction(recipe, n_bytes, types, bool(event["needs_imatrix"])))
@@ -135,7 +135,7 @@ def quantize(
         "source": source.path,
         "jobs": jobs,
         "n_threads": n_threads,
-        "requantize": models.is_quantized(source),
+        "pool": str(store.cache_dir() / "pool"),
     }
     try:
         programs.work(build, request, what="quantizing", on_event=event)

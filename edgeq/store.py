@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import filelock
 import msgspec
@@ -123,6 +123,16 @@ def removing(temporary: Path) -> Iterator[None]:
     finally:
         with contextlib.suppress(NotADirectoryError):
             temporary.unlink(missing_ok=True)
+
+
+def reserve(file: IO[bytes], n_bytes: int) -> None:
+    """Claim the disk for a file that is about to be written, where the system can. Raises OSError if it is full."""
+    if n_bytes and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as e:
+            if e.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
 
 
 @contextlib.contextmanager

@@ -51,8 +51,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "manifest": NOUNS | {"store"},
     "toolchain": {"access", "records"},
     "run_folder": NOUNS | {"manifest", "store"},
-    "tensors": NOUNS | {"gguf_info", "tensors"},
-    "worker": NOUNS | {"plugins", "tensors", "worker"},
+    "tensors": NOUNS | {"gguf_header", "gguf_info", "store", "tensors"},
+    "worker": NOUNS | {"gguf_info", "plugins", "tensors", "worker"},
     # shelves
     "quants": NOUNS | {"gguf_info", "quants", "tensors"},
     "tasks": NOUNS | {"tasks"},

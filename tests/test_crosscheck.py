@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 import pytest
 
-from edgeq import analyze, calibrate, corpus, evaluate, models, quantize
+from edgeq import analyze, calibrate, corpus, evaluate, models, quantize, store
 from edgeq.records import Build, EvalSettings, Gguf, Imatrix, Recipe
 
 from .conftest import CALIBRATION, EVALUATION
@@ -20,9 +20,9 @@ N_CHUNKS = 16
 LAST_DIGIT = 5e-7  # llama-perplexity prints six decimals: what it prints may be off by this much
 
 
-def tool(build: Build, role: str, *argv: object) -> str:
+def tool(build: Build, role: str, *argv: object, cwd: Path | None = None) -> str:
     """Standard output of one of llama.cpp's own tools."""
-    done = subprocess.run([build.tool(role), *map(str, argv)], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([build.tool(role), *map(str, argv)], capture_output=True, text=True, timeout=600, cwd=cwd)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout + done.stderr
 
@@ -122,22 +122,26 @@ WITH = ("Q2_K", "Q4_0", "Q4_K_M", "IQ1_S", "IQ2_XXS", "IQ3_S", "IQ4_XS")
 WITHOUT = ("Q3_K_L", "Q5_1", "Q8_0", "TQ2_0", "IQ4_NL", "BF16")
 
 
-def test_files_equal_llama_quantize_to_the_byte(built: Build, model: Gguf, imatrix: Imatrix, tmp_path: Path) -> None:
+def test_files_equal_llama_quantize_to_the_byte(
+    built: Build, model: Gguf, imatrix: Imatrix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEQ_CACHE", str(tmp_path / "cache"))  # nothing that an older edgeq has encoded
     recipes = [quantize.stock_recipe(n, built) for n in WITH]
     recipes += [quantize.stock_recipe(n, built, imatrix=False) for n in WITHOUT]
     recipes.append(Recipe("mixed", "Q4_K_S", overrides=((r"^blk\.0\.ffn_down\.weight$", "q6_K"), ("attn_v", "q8_0"))))
     made = quantize.quantize(model, recipes, imatrix, built, tmp_path / "ours", n_threads=2)
     predicted = quantize.plan(model, recipes, imatrix, built)
     for ours, recipe, prediction in zip(made, recipes, predicted, strict=True):
-        options: list[object] = ["--imatrix", imatrix.path] if recipe.imatrix else []
+        options: list[object] = ["--override-kv", f"edgeq.recipe_sha256=str:{store.key_of(recipe)}"]
+        if recipe.imatrix:  # its name is in the file
+            options += ["--imatrix", Path(imatrix.path).name]
         for pattern, name in recipe.overrides:
             options += ["--tensor-type", f"{pattern}={name}"]
         theirs = tmp_path / "theirs.gguf"
-        tool(built, "quantize", *options, model.path, theirs, recipe.file_type, 2)
-        assert tensor_bytes(Path(ours.path)) == tensor_bytes(theirs), recipe.name
+        tool(built, "quantize", *options, model.path, theirs, recipe.file_type, 2, cwd=Path(imatrix.path).parent)
+        assert Path(ours.path).read_bytes() == theirs.read_bytes(), recipe.name
         assert ours.n_bytes == prediction.n_bytes == Path(ours.path).stat().st_size, recipe.name
         assert sum(ours.tensor_types.values()) == ours.n_params == model.n_params
-        Path(theirs).unlink()
 
 
 def test_weights_that_were_quantized_before_stay_marked(built: Build, ladder: tuple[Gguf, ...], tmp_path: Path) -> None:
@@ -146,10 +150,6 @@ def test_weights_that_were_quantized_before_stay_marked(built: Build, ladder: tu
     assert not ladder[0].requantized
     assert models.describe(Path(back.path)).requantized  # also without its record
     assert back.n_bytes == back.predicted_bytes
-
-
-def tensor_bytes(path: Path) -> dict[str, bytes]:
-    return {t.name: t.data.tobytes() for t in gguf.GGUFReader(path).tensors}
 
 
 def test_tokens_are_llama_perplexitys(built: Build, model: Gguf, tmp_path: Path) -> None:

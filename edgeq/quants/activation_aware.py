@@ -9,7 +9,6 @@ from edgeq.records import Arm, Recipe
 from edgeq.tensors import families, folding, importance
 from edgeq.tensors.factors import Factors
 from edgeq.tensors.refused import Refused
-from edgeq.tensors.source import Source
 from edgeq.tensors.work import Made, Work
 
 TITLE = "activation-aware"
@@ -65,12 +64,11 @@ def apply(work: Work) -> Made:
     importance.check(work.importance, work.source)
     family = families.of(work.source) if work.options["fold"] else None
     weigh = bool(work.options["weigh"])
-    work.stock(work.source.path, work.out, work.recipe, work.importance if weigh else None)
     if family is None:
+        work.stock_file()
         return Made()
-    # The types that llama.cpp has chosen, fallbacks and mixes included, decide which scales are best.
-    kinds = {name: tensor.type for name, tensor in Source(work.out).tensors.items()}
-    search = folding.Search(work.source, work.importance, kinds, work.ggml, weigh)
+    # The types that llama.cpp chooses, fallbacks and mixes included, decide which scales are best.
+    search = folding.Search(work.source, work.importance, work.types, work.ggml, weigh)
     factors = Factors()
     for layer in range(family.n_layers):
         for link in family.links(layer):

@@ -6,7 +6,7 @@ that channel is scaled down by the same factor: a norm, or the rows of the matri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Search:
 
     source: Source
     importance: Importance
-    types: dict[str, str]
+    types: Mapping[str, str]
     ggml: Ggml
     weigh: bool
     alphas: tuple[float, ...] = ALPHAS

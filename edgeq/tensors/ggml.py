@@ -44,10 +44,21 @@ class Ggml:
             ctypes.c_void_p,
         ]
         self._lib.ggml_get_type_traits.restype = ctypes.POINTER(_Traits)
-        self._n_threads = n_threads
+        self._lib.ggml_validate_row_data.restype = ctypes.c_bool
+        self._lib.ggml_validate_row_data.argtypes = [ctypes.c_int, _BYTES, ctypes.c_size_t]
+        self.library = library
+        self.n_threads = n_threads
+        # Of ctypes and numpy: both let other threads run while they compute.
+        self.threads = ThreadPoolExecutor(n_threads)
 
     def encode(self, kind: str, values: Floats, importance: Floats | None = None) -> Blocks:
         """Rows as blocks of ``kind``, (rows, bytes): what llama-quantize writes. ``importance``: one per column."""
+        step = -(-len(values) // self.n_threads)
+        pieces = (values[start : start + step] for start in range(0, len(values), step))
+        return np.concatenate(list(self.threads.map(lambda piece: self.encode_here(kind, piece, importance), pieces)))
+
+    def encode_here(self, kind: str, values: Floats, importance: Floats | None = None) -> Blocks:
+        """As `encode`, in the calling thread."""
         values = np.ascontiguousarray(values, np.float32)
         n_rows, n_columns = values.shape
         out = np.empty((n_rows, row_bytes(kind, n_columns)), np.uint8)
@@ -55,23 +66,27 @@ class Ggml:
             importance = np.ascontiguousarray(importance, np.float32)
             assert importance.shape == (n_columns,)
         pointer = importance.ctypes.data if importance is not None else None
-        number = TYPE_NAMED[kind].id
-        self._lib.ggml_quantize_init(number)
-
-        def encode(start: int, stop: int) -> None:
-            piece = out[start:stop]
-            done = self._quantize(number, values[start:stop], piece, 0, stop - start, n_columns, pointer)
-            assert done == piece.nbytes
-
-        step = -(-n_rows // self._n_threads)
-        with ThreadPoolExecutor(self._n_threads) as pool:
-            list(pool.map(lambda start: encode(start, min(start + step, n_rows)), range(0, n_rows, step)))
+        done = self._quantize(TYPE_NAMED[kind].id, values, out, 0, n_rows, n_columns, pointer)
+        assert done == out.nbytes
         return out
 
     def decode(self, kind: str, blocks: Blocks, n_columns: int) -> Floats:
         """Values of blocks, (rows, n_columns), as llama.cpp computes with them."""
         blocks = np.ascontiguousarray(blocks)
+        if kind == "F32":
+            return blocks.view(np.float32)
         out = np.empty((len(blocks), n_columns), np.float32)
-        traits = self._lib.ggml_get_type_traits(TYPE_NAMED[kind].id).contents
-        traits.to_float(blocks.ctypes.data, out.ctypes.data, out.size)
+        self._traits(kind).to_float(blocks.ctypes.data, out.ctypes.data, out.size)
         return out
+
+    def has_values(self, kind: str) -> bool:
+        """Whether a tensor can be of this type: no integers, no blocks that only activations are held in."""
+        return kind == "F32" or bool(self._traits(kind).to_float)
+
+    def is_valid(self, kind: str, blocks: Blocks) -> bool:
+        """Whether all numbers and scales are finite, as far as llama.cpp looks when it quantizes or loads a model."""
+        blocks = np.ascontiguousarray(blocks)
+        return bool(self._lib.ggml_validate_row_data(TYPE_NAMED[kind].id, blocks, blocks.nbytes))
+
+    def _traits(self, kind: str) -> _Traits:
+        return self._lib.ggml_get_type_traits(TYPE_NAMED[kind].id).contents  # type: ignore[no-any-return]

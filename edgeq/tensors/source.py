@@ -62,6 +62,12 @@ class Tensor:
         shape = (self.n_rows, self.info.n_bytes // self.n_rows)
         return np.memmap(self.path, np.uint8, "r", self.info.offset, shape)
 
+    def read(self, start: int, stop: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """As `raw`, some rows, read: pages of a mapped file would count as this process's memory ever after."""
+        n_bytes = self.info.n_bytes // self.n_rows
+        offset = self.info.offset + start * n_bytes
+        return np.fromfile(self.path, np.uint8, (stop - start) * n_bytes, offset=offset).reshape(-1, n_bytes)
+
     def rows(self, start: int = 0, stop: int | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Values of rows ``start`` to ``stop``, (rows, row_length), a copy."""
         raw = np.ascontiguousarray(self.raw[start:stop])

@@ -18,7 +18,7 @@ Importance = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
 
 
 class Stock(Protocol):
-    """llama.cpp's own quantize function on a source, with an importance matrix or none."""
+    """What llama.cpp itself makes of a source, with an importance matrix or none."""
 
     def __call__(self, source: Path, out: Path, recipe: Recipe, importance: Importance | None) -> None:
         """Make ``out``. Raises Refused."""
@@ -38,12 +38,15 @@ class Made:
 class Work:
     """One file to make: ``out`` from ``source`` by ``recipe``. ``importance`` is None where none is used.
 
+    ``types``: what llama.cpp makes of each tensor by this recipe, upper case, given the importance unless the option
+    ``weigh`` is false; fallbacks and mixes are in it.
     ``scratch`` is a folder for files on the way, on the disk of ``out``, that the caller removes. ``options``: the
     recipe's, completed with the method's defaults.
     """
 
     source: Source
     recipe: Recipe
+    types: Mapping[str, str]
     importance: Importance | None
     ggml: Ggml
     stock: Stock

@@ -1,4 +1,4 @@
-"""llama.cpp's log of one call: the last error, and progress while quantizing.
+"""llama.cpp's log of one call: its text and the last error.
 
 The types that a dry run chose are in its log and nowhere else: the C API has no function that gives them.
 """
@@ -8,20 +8,18 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from collections.abc import Callable
 
 import llama_cpp.llama_cpp as llama
 
 # [   3/  57] blk.0.attn_k.weight - [256, 128, 1, 1], type = f16, size = 0.06 MiB -> 0.02 MiB (q4_K)
-_TENSOR = re.compile(r"^\[ *(\d+)/ *(\d+)\] (.+?) +- \[[^\]]*\], type = +(\S+), (?:.*\((\S+)\)$)?", re.M)
+_TENSOR = re.compile(r"^\[ *\d+/ *\d+\] (.+?) +- \[[^\]]*\], type = +(\S+), (?:.*\((\S+)\)$)?", re.M)
 _ERROR_LEVEL = 4
 
 
 class Log:
     """Collects llama.cpp's log while the block runs and passes it on to standard error."""
 
-    def __init__(self, on_tensor: Callable[[int, int], None] | None = None) -> None:
-        self._on_tensor = on_tensor
+    def __init__(self) -> None:
         self._parts: list[str] = []
         self._errors: list[str] = []
         # Kept for as long as llama.cpp may call it.
@@ -51,13 +49,11 @@ class Log:
         self._parts.append(part)
         if level == _ERROR_LEVEL:
             self._errors.append(part)
-        if self._on_tensor is not None and (m := re.match(r"\[ *(\d+)/ *(\d+)\] ", part)):
-            self._on_tensor(int(m[1]), int(m[2]))
 
 
 def tensor_types(text: str) -> dict[str, str]:
-    """{tensor name: type} from the log of a dry run, the type in lower case as ggml prints it."""
-    return {m[3]: m[5] or m[4].rstrip(",") for m in _TENSOR.finditer(text)}
+    """{tensor name: type} from the log of a dry run, the type in upper case, in the order of the file."""
+    return {m[1]: (m[3] or m[2].rstrip(",")).upper() for m in _TENSOR.finditer(text)}
 
 
 def _write(level: int, text: bytes, _: object) -> None:

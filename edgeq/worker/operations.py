@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgeq.worker import quantizing, tokens
+from edgeq.worker import dry_run, encoding, quantizing, tokens
 from edgeq.worker.events import Events
 
 
@@ -15,6 +15,7 @@ def run(request: dict[str, object], events: Events) -> None:
         "file_types": _file_types,
         "plan": quantizing.plan,
         "quantize": quantizing.quantize,
+        "encode": encoding.encode,
         "tokenize": tokens.tokenize,
         "tokenize_items": tokens.tokenize_items,
     }[str(request["op"])]
@@ -22,4 +23,4 @@ def run(request: dict[str, object], events: Events) -> None:
 
 
 def _file_types(request: dict[str, Any], events: Events) -> None:
-    events.send("file_types", file_types=quantizing.known_file_types())
+    events.send("file_types", file_types=dry_run.known_file_types())
