@@ -103,7 +103,7 @@ def test_experts_odd_widths_and_all_sources_are_encoded_as_llama_quantize_does(
     built: Build, mixed: Gguf, imatrix: Imatrix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGEQ_CACHE", str(tmp_path / "cache"))
-    types = ("Q2_K_S", "Q4_K_M", "IQ2_XS", "IQ3_XXS", "IQ1_M", "TQ1_0", "MXFP4_MOE", "F32")
+    types = ("Q2_K_S", "Q4_K_M", "IQ2_XS", "IQ3_XXS", "MXFP4_MOE", "F32")
     recipes = [quantize.stock_recipe(t, built) for t in types]
     for ours in quantize.quantize(mixed, recipes, imatrix, built, tmp_path, n_threads=2):
         theirs = tmp_path / "theirs.gguf"
@@ -177,18 +177,19 @@ def test_the_limit_takes_what_was_not_used_for_longest_and_nothing_handed_out(
     weights: Tensor, ggml: Ggml, tmp_path: Path
 ) -> None:
     earlier = Pool(tmp_path, ggml)
-    old, older = (earlier.encoded(weights, kind, None) for kind in ("Q4_0", "Q4_1"))
-    for path, hours in ((old, 2), (older, 3)):
+    kinds = ("Q5_0", "Q5_1", "Q8_0")
+    first, second, third = (earlier.encoded(weights, kind, None) for kind in kinds)
+    for path, hours in ((first, 3), (second, 2), (third, 1)):
         os.utime(path, (time.time() - hours * HOUR,) * 2)
-    pool = Pool(tmp_path, ggml, max_bytes=old.stat().st_size + older.stat().st_size)
-    used = pool.encoded(weights, "Q4_1", None)
-    new = pool.encoded(weights, "Q5_0", None)
-    assert entries(tmp_path) == {used.name, new.name}  # the one that was used again is no longer the oldest
-    newest = pool.encoded(weights, "Q8_0", None)
-    assert entries(tmp_path) == {used.name, new.name, newest.name}  # over the limit, and in use
+    assert Pool(tmp_path, ggml).encoded(weights, "Q5_0", None) == first  # which makes it the last that was used
+    pool = Pool(tmp_path, ggml, max_bytes=sum(p.stat().st_size for p in (first, second, third)))
+    new = pool.encoded(weights, "Q4_0", None)
+    assert entries(tmp_path) == {first.name, third.name, new.name}
+    held = [new, *(pool.encoded(weights, kind, None) for kind in ("F16", "Q6_K"))]
+    assert entries(tmp_path) == {p.name for p in held}  # over the limit, and in use
     pool.release(new)
-    last = pool.encoded(weights, "Q6_K", None)
-    assert entries(tmp_path) == {used.name, newest.name, last.name}
+    held.append(pool.encoded(weights, "Q3_K", None))
+    assert entries(tmp_path) == {p.name for p in held[1:]}
 
 
 def test_a_full_disk_takes_what_is_not_in_use_and_then_refuses(small_disk: Path, model: Gguf, ggml: Ggml) -> None:
