@@ -2,6 +2,6 @@
 
 from edgeq.allocate.candidates import I_TYPES, K_TYPES, types_named
 from edgeq.allocate.measuring import measure, weighed
-from edgeq.allocate.solving import Base, Solver, Target
+from edgeq.allocate.solving import Base, Solver, Target, refuse_unreachable
 
-__all__ = ["I_TYPES", "K_TYPES", "Base", "Solver", "Target", "measure", "types_named", "weighed"]
+__all__ = ["I_TYPES", "K_TYPES", "Base", "Solver", "Target", "measure", "refuse_unreachable", "types_named", "weighed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from edgeq.allocate.damage import Damage, damages
 from edgeq.allocate.names import block, segment
 from edgeq.errors import InputError
 from edgeq.gguf_info import Header
-from edgeq.records import Allocation, Recipe, Segment, Sensitivities
+from edgeq.records import Allocation, Gguf, Recipe, Segment, Sensitivities
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Solver:
     speeds: Mapping[str, float] | None = None
 
     def solve(self, target: Target, *, fold: bool = False) -> Allocation:
-        """The types with the least damage within the target. Raises InputError where nothing fits, with the range."""
+        """The types with the least damage within the target. Raises InputError where nothing fits."""
         header = gguf_info.read_header(Path(self.found.model.path))
         of_tensor = candidates(header, self.found.errors, self.weighed, self.found.types)
         n_blocks = 1 + max(block(name) for name in of_tensor)
@@ -61,7 +61,6 @@ class Solver:
         if self._file_bytes(header, {n: kinds[0] for n, kinds in allowed.items()}) > target.max_bytes:
             floors, allowed = (), {n: c.types for n, c in of_tensor.items()}  # the target does not leave room for them
         fixed = self._file_bytes(header, {}) - sum(c.tensor.n_bytes for c in of_tensor.values())
-        self._check(header, target, allowed)
         table = damages(self.found, folded=fold)
         items = [[self._option(c, k, table[name][k]) for k in allowed[name]] for name, c in of_tensor.items()]
         budget = target.max_bytes - fixed - len(items) * header.alignment // 2
@@ -96,15 +95,21 @@ class Solver:
     def _file_bytes(self, header: Header, types: Mapping[str, str]) -> int:
         return gguf_info.predict_file_bytes(header, types) + self.metadata_bytes
 
-    def _check(self, header: Header, target: Target, allowed: Mapping[str, tuple[str, ...]]) -> None:
-        n_params = self.found.model.n_params
-        low, high = (self._file_bytes(header, {n: ks[i] for n, ks in allowed.items()}) for i in (0, -1))
-        top = self.found.model.n_bytes
-        if not low <= target.max_bytes <= top:
+
+def refuse_unreachable(
+    model: Gguf, quantizable: Iterable[str], weighed: frozenset[str], types: tuple[str, ...], targets: Sequence[Target]
+) -> None:
+    """Raise InputError, with the range, for a target below the smallest file of these types or above the model."""
+    header = gguf_info.read_header(Path(model.path))
+    of_tensor = candidates(header, quantizable, weighed, types)
+    low, high = (gguf_info.predict_file_bytes(header, {n: c.types[i] for n, c in of_tensor.items()}) for i in (0, -1))
+    for target in targets:
+        if not low <= target.max_bytes <= model.n_bytes:
+            low_bpw, high_bpw, top_bpw = (n * 8 / model.n_params for n in (low, high, model.n_bytes))
             raise InputError(
-                f"{target.name} is not within what can be reached: {low * 8 / n_params:.2f} to "
-                f"{top * 8 / n_params:.2f} bpw, {low / 2**20:,.0f} to {top / 2**20:,.0f} MiB.",
-                f"Choose a target in between; above {high * 8 / n_params:.2f} bpw nothing is won.",
+                f"{target.name} is not within what can be reached: {low_bpw:.2f} to {top_bpw:.2f} bpw, "
+                f"{low / 2**20:,.1f} to {model.n_bytes / 2**20:,.1f} MiB.",
+                f"Choose a target in between; above {high_bpw:.2f} bpw nothing is won.",
             )
 
 

@@ -53,6 +53,11 @@ class Found:
 
 def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
     """Measure what each tensor is worth, and solve for each target."""
+    if models.is_quantized(source):
+        raise InputError(
+            f"{source.path} was quantized before: what that costs can't be told from what is done now.",
+            "Give the F16, BF16 or F32 model; `edgeq convert --regrid` takes a quantized one off its grid.",
+        )
     n_threads = plan.n_threads or device.physical_cores()
     kinds = allocate.types_named(plan.candidates)
     evaluated, calibrated, parts = texts(plan)
@@ -79,12 +84,15 @@ def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
         Base(p.recipe.name, p.n_bytes, {n: t for n, t in p.tensor_types.items() if t != own[n]}) for p in predictions
     ]
     targets = _targets(plan, source, built, n_threads)
+    quantizable = tuple(dict.fromkeys(n for b in stock for n in b.types))
+    weighed = allocate.weighed(imatrix)
+    allocate.refuse_unreachable(source, quantizable, weighed, kinds, targets)
     with steps("probe") as update:
         found = allocate.measure(
             source,
             imatrix,
             calibrated,
-            dict.fromkeys(n for b in stock for n in b.types),
+            quantizable,
             built,
             folder / "records",
             types=kinds,
@@ -94,7 +102,7 @@ def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
             n_threads=n_threads,
             on_progress=update,
         )
-    solver = Solver(found, allocate.weighed(imatrix), stock)
+    solver = Solver(found, weighed, stock)
     allocations = [solver.solve(target) for target in targets]
     if plan.fold:
         allocations += [solver.solve(target, fold=True) for target in targets]
