@@ -38,6 +38,7 @@ _TOOLS = {
     "generate": "edgeq-generate",
     "probe": "edgeq-probe",
     "score": "edgeq-score",
+    "types": "edgeq-types",
 }
 _SERVER = {"server": "llama-server"}
 # While it is being made; the CUDA backend's objects are the largest.
