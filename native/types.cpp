@@ -57,10 +57,20 @@ struct Settings {
     }
 };
 
+ggml_type find_type(const std::string & name) {
+    for (int i = 0; i < GGML_TYPE_COUNT; ++i) {
+        const auto type = static_cast<ggml_type>(i);
+        if (ggml_blck_size(type) > 0 && name == type_name(type)) {
+            return type;
+        }
+    }
+    throw UsageError("'" + name + "' is not the type of a tensor");
+}
+
 Settings parse_settings(const Args & args) {
     Settings settings{};
     for (const auto & name : args.all("type")) {
-        settings.types.push_back(parse_type(name));
+        settings.types.push_back(find_type(name));
     }
     const std::string device = args.get("device", "cpu");
     if (device != "cpu" && device != "gpu") {

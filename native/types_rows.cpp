@@ -1,6 +1,7 @@
 #include "types_rows.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -36,6 +37,12 @@ std::vector<float> decode_row(ggml_type type, const uint8_t * row, size_t n) {
 }
 
 } // namespace
+
+std::string type_name(ggml_type type) {
+    std::string name = ggml_type_name(type);
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
+    return name;
+}
 
 std::vector<float> random_vector(size_t n, uint32_t seed) {
     std::mt19937 random(seed);

@@ -9,6 +9,9 @@
 
 namespace edgeq {
 
+// As it is called in files: Q4_K, IQ4_NL, F16.
+std::string type_name(ggml_type type);
+
 // A vector of random values from a normal distribution, the same for each seed.
 std::vector<float> random_vector(size_t n, uint32_t seed);
 
@@ -18,7 +21,7 @@ public:
     Rows(ggml_type type, const std::vector<float> & input);
 
     ggml_type type() const { return type_; }
-    std::string name() const { return ggml_type_name(type_); }
+    std::string name() const { return type_name(type_); }
     int32_t n_columns() const { return n_columns_; }
 
     // A matrix of n_rows rows: row r has the content of row (first + r) mod COUNT.

@@ -51,6 +51,7 @@ from edgeq.records.methods import (
 from edgeq.records.plan import Measured, MethodsPlan, MethodsRun, Plan, Run
 from edgeq.records.prepare import Adapter, Corpus, Gguf, Imatrix, Recipe, Source
 from edgeq.records.sensing import Channel, Meter, PmicModel, Sampling, Scope, Trace
+from edgeq.records.speeds import TypeSpeed, TypeSpeeds, TypesRecord, TypesSettings, WeightType
 
 __all__ = [
     "SCHEMA",
@@ -117,4 +118,9 @@ __all__ = [
     "Thermal",
     "Throttling",
     "Trace",
+    "TypeSpeed",
+    "TypeSpeeds",
+    "TypesRecord",
+    "TypesSettings",
+    "WeightType",
 ]
