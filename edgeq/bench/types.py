@@ -128,9 +128,7 @@ class _Run:
             on_tick=lambda: None,
         )
         if not self._types:
-            raise ToolError(
-                "No weight type could be measured on this device.", self._left_out[0].text if self._left_out else ""
-            )
+            raise ToolError(f"No weight type could be measured. {' '.join(n.text for n in self._left_out)}".strip())
         return TypesRecord(
             build=bench.build,
             profile=bench.access.profile,

@@ -16,7 +16,7 @@ _Named = tuple[str, TypeSpeed]
 
 def types_terminal(speeds: TypeSpeeds) -> Group:
     """What decoding costs per weight of each type, the fastest first, and notes."""
-    threads = f", {speeds.n_threads} threads" if speeds.device == "cpu" else ""
+    threads = f", {speeds.n_threads} thread{'s' * (speeds.n_threads > 1)}" if speeds.device == "cpu" else ""
     columns = [
         Column[_Named]("Type", "", lambda t: Cell(plain(t[0])), 0, True),
         Column[_Named]("bpw", "", lambda t: Cell(f"{t[1].bpw:.3f}", "", t[1].bpw), 0),
