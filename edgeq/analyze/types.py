@@ -31,7 +31,7 @@ def type_speeds(record: TypesRecord) -> TypeSpeeds:
     lacking = [e for e in headlines.values() or found if e.missing]
     return TypeSpeeds(
         profile=record.profile.name,
-        processor=record.host.cpu if record.settings.device == "cpu" else ", ".join(record.host.gpu),
+        processor=record.host.cpu if record.settings.device == "cpu" else ", ".join(record.host.gpu) or "the GPU",
         device=record.settings.device,
         n_threads=record.settings.n_threads,
         types={name: _against(speed, reference) for name, speed in speeds},
