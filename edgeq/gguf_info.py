@@ -146,6 +146,11 @@ class Header(msgspec.Struct, frozen=True):
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def ggml_name(kind: str) -> str:
+    """A type's name as ggml writes it: q4_K, iq3_s."""
+    return re.sub(r"(?<=\d)_k$", "_K", kind.lower())
+
+
 def _padded(n_bytes: int, alignment: int) -> int:
     """``n_bytes`` rounded up to a multiple of ``alignment``."""
     return -(-n_bytes // alignment) * alignment

@@ -3,6 +3,7 @@
 #include "failure.h"
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
@@ -97,6 +98,18 @@ Json & Json::add(const std::string & key, const std::vector<int64_t> & values) {
     std::string list;
     for (const int64_t value : values) {
         list += (list.empty() ? "" : ",") + std::to_string(value);
+    }
+    return add_raw(key, "[" + list + "]");
+}
+
+Json & Json::add(const std::string & key, const std::vector<double> & values) {
+    std::string list;
+    for (const double value : values) {
+        char text[32] = "null";
+        if (std::isfinite(value)) {
+            std::snprintf(text, sizeof(text), "%.17g", value);
+        }
+        list += (list.empty() ? "" : ",") + std::string(text);
     }
     return add_raw(key, "[" + list + "]");
 }

@@ -20,6 +20,7 @@ public:
     Json & add(const std::string & key, int value);
     Json & add(const std::string & key, bool value);
     Json & add(const std::string & key, const std::vector<int64_t> & values);
+    Json & add(const std::string & key, const std::vector<double> & values); // not a number: null
     Json & add(const std::string & key, const std::vector<Json> & values);
     Json & add(const std::string & key, const Json & value);
     Json & add_null(const std::string & key);

@@ -26,9 +26,12 @@ void init_backends() {
     llama_backend_init();
 }
 
-ModelPtr load_model(const std::string & path, int32_t n_gpu_layers) {
+ModelPtr load_model(const std::string & path, int32_t n_gpu_layers, bool writable) {
     llama_model_params params = llama_model_default_params();
     params.n_gpu_layers = n_gpu_layers;
+    if (writable) {
+        params.load_mode = LLAMA_LOAD_MODE_NONE;
+    }
     forget_logged_error();
     ModelPtr model(llama_model_load_from_file(path.c_str(), params));
     if (!model) {

@@ -27,8 +27,8 @@ void init_backends();
 // "memory" where memory ran out, else "load", or, where nothing was logged, `fallback_code`.
 Failure refusal(const std::string & what, const std::string & fallback_code);
 
-// Loads a model with llama.cpp's defaults. n_gpu_layers: -1 means all.
-ModelPtr load_model(const std::string & path, int32_t n_gpu_layers);
+// Loads a model with llama.cpp's defaults. n_gpu_layers: -1 means all. Weights that are to be written to aren't mapped.
+ModelPtr load_model(const std::string & path, int32_t n_gpu_layers, bool writable = false);
 
 // Creates a context for `what`, which a Failure names.
 ContextPtr create_context(llama_model * model, const llama_context_params & params, const std::string & what);

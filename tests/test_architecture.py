@@ -26,7 +26,7 @@ PACKAGE = ROOT / "edgeq"
 NOUNS = {"records", "errors"}
 TOOLBOX = {"shell", "store", "device", "gguf_info", "plugins", "manifest", "toolchain"}
 ROOMS = {
-    *("convert", "calibrate", "train", "quantize", "build", "bench", "evaluate", "analyze", "report"),
+    *("convert", "calibrate", "train", "allocate", "quantize", "build", "bench", "evaluate", "analyze", "report"),
     *("profiles", "fit", "bundle", "verify", "export", "show", "doctor"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
@@ -66,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "train": NOUNS
     | {"converter", "corpus", "device", "gguf_info", "models", "plugins", "programs", "store", "tensors"},
     "calibrate": NOUNS | {"corpus", "gguf_info", "programs", "store"},
+    "allocate": NOUNS | {"allocate", "corpus", "gguf_info", "plugins", "programs", "store"},
     "quantize": NOUNS | {"gguf_info", "models", "plugins", "programs", "store"},
     "bench": NOUNS | {"access", "bench", "device", "instruments", "plugins", "programs", "recorder", "stats", "store"},
     "evaluate": NOUNS | {"corpus", "device", "evaluate", "gguf_info", "plugins", "programs", "store", "tasks"},

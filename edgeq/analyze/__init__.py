@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from edgeq import stats
+from edgeq.analyze.budgets import budget_front
 from edgeq.analyze.clocks import on_host_clock
 from edgeq.analyze.comparisons import comparisons
 from edgeq.analyze.energy import energies
@@ -24,6 +25,7 @@ __all__ = [
     "ArmFacts",
     "PmicFit",
     "Recorded",
+    "budget_front",
     "comparisons",
     "device_names",
     "energies",

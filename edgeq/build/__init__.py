@@ -39,6 +39,7 @@ _TOOLS = {
     "probe": "edgeq-probe",
     "score": "edgeq-score",
     "types": "edgeq-types",
+    "sensitivity": "edgeq-sensitivity",
 }
 _SERVER = {"server": "llama-server"}
 # While it is being made; the CUDA backend's objects are the largest.

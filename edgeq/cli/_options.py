@@ -32,6 +32,26 @@ class Names(click.ParamType):  # type: ignore[type-arg]
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
+class Numbers(click.ParamType):  # type: ignore[type-arg]
+    """A comma-separated list of numbers above 0: ``3,3.5,4.5``."""
+
+    name = "N,N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        found = []
+        for part in Names().convert(value, param, ctx):
+            try:
+                number = float(part)
+            except ValueError:
+                number = math.nan
+            if not 0 < number < math.inf:
+                self.fail(f"{part} is no number above 0.", param, ctx)
+            found.append(number)
+        return tuple(found)
+
+
 class Number(click.FloatRange):
     """A float in a range, and a finite one."""
 

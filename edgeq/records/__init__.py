@@ -6,6 +6,18 @@ Arrays of many values are kept as little-endian bytes (``_f32``, ``_u8``, ``_i64
 
 from __future__ import annotations
 
+from edgeq.records.allocate import (
+    Allocation,
+    Front,
+    FrontPlan,
+    FrontRow,
+    Guard,
+    ProbeBy,
+    Segment,
+    Sensitivities,
+    Trial,
+    Verdict,
+)
 from edgeq.records.base import SCHEMA, Note, Record, Stored
 from edgeq.records.decide import (
     Comparison,
@@ -57,6 +69,7 @@ __all__ = [
     "SCHEMA",
     "Activations",
     "Adapter",
+    "Allocation",
     "Arm",
     "BenchRecord",
     "BenchSettings",
@@ -76,10 +89,14 @@ __all__ = [
     "EvalSettings",
     "Figure",
     "Fit",
+    "Front",
+    "FrontPlan",
+    "FrontRow",
     "GenerationRecord",
     "Gguf",
     "Gpu",
     "GroupResult",
+    "Guard",
     "Host",
     "Imatrix",
     "Item",
@@ -98,6 +115,7 @@ __all__ = [
     "PmicModel",
     "PowerMode",
     "Price",
+    "ProbeBy",
     "Profile",
     "Quality",
     "Recipe",
@@ -106,7 +124,9 @@ __all__ = [
     "Run",
     "Sampling",
     "Scope",
+    "Segment",
     "SelfTest",
+    "Sensitivities",
     "Source",
     "Speed",
     "Stability",
@@ -118,9 +138,11 @@ __all__ = [
     "Thermal",
     "Throttling",
     "Trace",
+    "Trial",
     "TypeSpeed",
     "TypeSpeeds",
     "TypesRecord",
     "TypesSettings",
+    "Verdict",
     "WeightType",
 ]

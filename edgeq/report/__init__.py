@@ -12,11 +12,15 @@ from edgeq.report.as_html import html
 from edgeq.report.as_markdown import markdown
 from edgeq.report.as_terminal import terminal
 from edgeq.report.as_types import types_terminal
+from edgeq.report.budgets import allocations_terminal, budgets_html, budgets_terminal
 from edgeq.report.drawing import can_draw, png, svg
 from edgeq.report.methods import methods_html, methods_markdown, methods_terminal
 
 __all__ = [
     "advice",
+    "allocations_terminal",
+    "budgets_html",
+    "budgets_terminal",
     "can_draw",
     "csv",
     "html",
