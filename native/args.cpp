@@ -6,6 +6,12 @@
 
 namespace edgeq {
 
+namespace {
+
+constexpr double DAY_S = 86400.0;
+
+} // namespace
+
 Args::Args(int argc, char ** argv, const std::vector<std::string> & known) {
     for (int i = 1; i < argc; i += 2) {
         const std::string option = argv[i];
@@ -64,6 +70,16 @@ int32_t Args::integer(const std::string & name, int32_t low, int32_t high) const
 
 int32_t Args::integer(const std::string & name, int32_t fallback, int32_t low, int32_t high) const {
     return values_.count(name) ? integer(name, low, high) : fallback;
+}
+
+double Args::seconds(const std::string & name) const {
+    const std::string text = get(name, "0");
+    char * end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (text.empty() || *end != '\0' || !(value >= 0.0 && value <= DAY_S)) { // not a number compares false
+        throw UsageError("--" + name + " must be a number of seconds from 0 to 86400, not '" + text + "'");
+    }
+    return value;
 }
 
 int32_t parse_integer(const std::string & text, const std::string & what, int32_t low, int32_t high) {

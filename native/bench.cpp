@@ -32,7 +32,7 @@ void bench(const Settings & settings) {
     Phase load("load", 0);
     const ModelPtr model = load_model(settings.model_path, settings.n_gpu_layers);
     llama_adapter_lora * adapter = load_adapter(model.get(), settings.adapter_path);
-    load.finish(nullptr, 0);
+    load.finish("", 0);
     emit(model_event(model.get()));
     const auto files = model_files(model.get(), settings.model_path);
     emit(memory_event("load", files));

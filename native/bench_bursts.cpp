@@ -44,7 +44,7 @@ void Bursts::run() {
         Phase phase("sync", rep_++);
         const int64_t end_ns = now_ns() + length_ns;
         pool.run(n_threads_, [end_ns](int) { compute_until(end_ns); });
-        phase.finish(nullptr, 0);
+        phase.finish("", 0);
         pause(length_s());
     }
 }

@@ -24,7 +24,7 @@ void rest(double seconds, int rep) {
     pause(SPIN_S);
     Phase phase("loaded", rep);
     pause(seconds);
-    phase.finish(nullptr, 0);
+    phase.finish("", 0);
 }
 
 } // namespace edgeq

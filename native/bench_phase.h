@@ -1,8 +1,6 @@
 // A stretch of time with its name: what edgeq-bench's events are about.
 #pragma once
 
-#include "bench_settings.h"
-
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,9 +16,9 @@ public:
     void reserve(int32_t n_tokens) { token_ns_.reserve(n_tokens); }
     void token_ready();
 
-    // {"event":"phase","kind","test","rep","n_tokens","t0_ns","t1_ns"}, and "token_ns" for decode; no test: null.
+    // {"event":"phase","kind","test","rep","n_tokens","t0_ns","t1_ns"}, and "token_ns" for decode; test "": null.
     // Returns how long the phase took, in nanoseconds.
-    int64_t finish(const Test * test, int32_t n_tokens);
+    int64_t finish(const std::string & test, int32_t n_tokens);
 
 private:
     std::string kind_;

@@ -51,7 +51,7 @@ int64_t Runner::run(const char * kind, int rep, int32_t n_tokens) {
     auto tokens = random_tokens(n_tokens);
     Phase phase(kind, rep);
     work(tokens, phase);
-    return phase.finish(&test_, n_tokens);
+    return phase.finish(test_.name(), n_tokens);
 }
 
 void Runner::work(std::vector<llama_token> & tokens, Phase & phase) {
@@ -95,7 +95,7 @@ void Runner::reach_depth(int rep) {
     auto tokens = random_tokens(test_.n_depth);
     Phase phase("fill", rep);
     prefill(tokens);
-    phase.finish(&test_, test_.n_depth);
+    phase.finish(test_.name(), test_.n_depth);
     filled_ = true;
     oldest_position_ = llama_memory_seq_pos_min(memory, 0);
 }

@@ -2,13 +2,9 @@
 
 #include "model.h"
 
-#include <cstdlib>
-
 namespace edgeq {
 
 namespace {
-
-constexpr double DAY_S = 86400.0;
 
 Test parse_test(const std::string & text) {
     const size_t first = text.find(',');
@@ -23,16 +19,6 @@ Test parse_test(const std::string & text) {
         throw UsageError("exactly one of P and G of --test must be 0, which is not so in '" + text + "'");
     }
     return test;
-}
-
-double parse_seconds(const Args & args, const std::string & name) {
-    const std::string text = args.get(name, "0");
-    char * end = nullptr;
-    const double value = std::strtod(text.c_str(), &end);
-    if (text.empty() || *end != '\0' || !(value >= 0.0 && value <= DAY_S)) { // not a number compares false
-        throw UsageError("--" + name + " must be a number of seconds from 0 to 86400, not '" + text + "'");
-    }
-    return value;
 }
 
 llama_context_params parse_context(const Args & args) {
@@ -72,9 +58,9 @@ Settings parse_settings(const Args & args) {
     }
     settings.context = parse_context(args);
     settings.n_reps = args.integer("reps", 5, 1, INT32_MAX);
-    settings.min_window_s = parse_seconds(args, "min-window");
-    settings.idle_s = parse_seconds(args, "idle");
-    settings.sync_s = parse_seconds(args, "sync");
+    settings.min_window_s = args.seconds("min-window");
+    settings.idle_s = args.seconds("idle");
+    settings.sync_s = args.seconds("sync");
     return settings;
 }
 

@@ -18,6 +18,7 @@ from edgeq.analyze.pmic import PmicFit, fit_pmic
 from edgeq.analyze.quality import front, quality
 from edgeq.analyze.recording import Recorded, recording
 from edgeq.analyze.speed import speeds
+from edgeq.analyze.types import type_speeds
 from edgeq.records import BenchRecord, EvalRecord, Gguf, Host, Row, Summary, Tariff
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "recording",
     "speeds",
     "summarize",
+    "type_speeds",
 ]
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgeq import stats
-from edgeq.records import BenchRecord, Note, Trace
+from edgeq.records import BenchRecord, Note, Trace, TypesRecord
 
 
-def on_host_clock(bench: BenchRecord) -> tuple[list[Trace], list[Note]]:
+def on_host_clock(record: BenchRecord | TypesRecord) -> tuple[list[Trace], list[Note]]:
     """(all traces that have a place on the clock of the phases, notes on those that have none).
 
     Traces of one recording share a clock: the strongest trace of power or energy among them is aligned by the load
     bursts, and what comes out holds for all.
     """
-    bursts = [(p.t0_ns, p.t1_ns) for p in bench.phases if p.kind == "sync"]
-    traces = [t for t in bench.traces if t.channel.clock == "host"]
+    bursts = [(p.t0_ns, p.t1_ns) for p in record.phases if p.kind == "sync"]
+    traces = [t for t in record.traces if t.channel.clock == "host"]
     recordings: dict[tuple[str, str], list[Trace]] = {}
-    for t in bench.traces:
+    for t in record.traces:
         if t.channel.clock == "device":
             recordings.setdefault((t.channel.sensor, t.channel.source), []).append(t)
     notes = []

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from edgeq import stats
-from edgeq.records import BenchRecord, Channel, Energy, Estimate, Note, Phase, Trace
+from edgeq.records import BenchRecord, Channel, Energy, Estimate, Note, Phase, Trace, TypesRecord
 from edgeq.stats import PhaseEnergy, Source, Window
 
 # A counter that is finer than this share of what it counted beats integrating samples of power.
@@ -28,7 +28,7 @@ class View(NamedTuple):
     counter: Channel | None = None
 
 
-def energies(record: BenchRecord, traces: Sequence[Trace]) -> tuple[tuple[Energy, ...], list[Note]]:
+def energies(record: BenchRecord | TypesRecord, traces: Sequence[Trace]) -> tuple[tuple[Energy, ...], list[Note]]:
     """(one result per test and scope, the headline's scope first; what is to be said about them)."""
     by_channel = {t.channel: t for t in traces}
     faults = {s.sensor: s.fault for s in record.sampling if s.fault}
@@ -36,12 +36,10 @@ def energies(record: BenchRecord, traces: Sequence[Trace]) -> tuple[tuple[Energy
     drifts: dict[View, dict[str, None]] = {}
     for view in views([t.channel for t in traces]):
         found[view], drifts[view] = {}, {}
-        for test in record.settings.tests:
-            timed = stats.timed(record, test.name)
-            if not timed:
-                continue
-            result, drift = _energy(view, test.name, timed, record.phases, by_channel, faults)
-            found[view][test.name] = result
+        for test in dict.fromkeys(p.test for p in record.phases if p.timed and p.test):
+            timed = stats.timed(record, test)
+            result, drift = _energy(view, test, timed, record.phases, by_channel, faults)
+            found[view][test] = result
             drifts[view] |= dict.fromkeys([drift] if drift else [])
     notes = list(_dismiss(found))
     headline = next((v for v, tests in found.items() if any(e.gross_j_per_token for e in tests.values())), None)

@@ -5,5 +5,17 @@ from __future__ import annotations
 from edgeq.bench.one import Bench
 from edgeq.bench.series import interleave, n_measurements, series, updates
 from edgeq.bench.settings import parse_test, settings
+from edgeq.bench.types import TYPES, TypesBench, types_settings
 
-__all__ = ["Bench", "interleave", "n_measurements", "parse_test", "series", "settings", "updates"]
+__all__ = [
+    "TYPES",
+    "Bench",
+    "TypesBench",
+    "interleave",
+    "n_measurements",
+    "parse_test",
+    "series",
+    "settings",
+    "types_settings",
+    "updates",
+]

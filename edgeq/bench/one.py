@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from edgeq import device, programs, store
+from edgeq import device, store
 from edgeq.access import Access
 from edgeq.bench.live import Live
+from edgeq.bench.watched import Watched
 from edgeq.errors import ToolError
 from edgeq.instruments import Instruments
-from edgeq.recorder import Recorder
-from edgeq.records import BenchRecord, BenchSettings, Buffer, Build, Gguf, Host, Phase
+from edgeq.records import BenchRecord, BenchSettings, Buffer, Build, Gguf, Host
 
 # (share done, what is going on)
 Update = Callable[[float, str], None]
@@ -64,27 +64,24 @@ class _Run:
     def __init__(self, bench: Bench, model: Gguf, on_progress: Update) -> None:
         self._bench = bench
         self._model = model
-        self._phases: list[Phase] = []
         self._buffers: list[Buffer] = []
         self._memory: dict[str, dict[str, int | None]] = {}
-        self._recorder = Recorder(bench.found.sensors, bench.access)
-        self._live = Live(bench.settings, self._recorder, bench.access.clock, on_progress)
+        self._watched = Watched(bench.access, bench.found, bench.settings.idle_s)
+        self._live = Live(bench.settings, self._watched.recorder, bench.access.clock, on_progress)
 
     def record(self, turn: int) -> BenchRecord:
-        bench = self._bench
-        with self._recorder.running(self._live.tick):
-            self._idle(0)
-            programs.native(
-                bench.build,
-                "bench",
-                _argv(self._model, bench.settings),
-                what=f"benching {Path(self._model.path).name}",
-                on_event=self._event,
-                on_start=self._follow,
-            )
-            self._recorder.leave()
-            self._idle(1)
-        if not any(p.timed for p in self._phases):
+        bench, watched = self._bench, self._watched
+        watched.run(
+            bench.build,
+            "bench",
+            _argv(self._model, bench.settings),
+            what=f"benching {Path(self._model.path).name}",
+            on_phase=self._live.phase,
+            on_event=self._event,
+            on_idle=self._live.idle,
+            on_tick=self._live.tick,
+        )
+        if not any(p.timed for p in watched.phases):
             raise ToolError(f"The bench of {self._model.path} ended without a single measurement.")
         return BenchRecord(
             model=self._model,
@@ -92,44 +89,23 @@ class _Run:
             profile=bench.access.profile,
             host=bench.host,
             settings=bench.settings,
-            phases=tuple(self._phases),
-            traces=self._recorder.traces(),
+            phases=tuple(watched.phases),
+            traces=watched.recorder.traces(),
             buffers=tuple(self._buffers),
             rss_peak_bytes=self._highest("rss_peak_bytes"),
             rss_after_load_bytes=self._memory.get("load", {}).get("rss_peak_bytes"),
             missing=bench.found.missing(bench.access.profile.sensors),
             model_mapped_peak_bytes=self._highest("model_mapped_bytes"),
-            sampling=self._recorder.sampling(),
-            sampler_cpu_s=self._recorder.cpu_s,
+            sampling=watched.recorder.sampling(),
+            sampler_cpu_s=watched.recorder.cpu_s,
             turn=turn,
         )
 
     def _highest(self, key: str) -> int | None:
         return max((n for e in self._memory.values() if (n := e.get(key)) is not None), default=None)
 
-    def _idle(self, rep: int) -> None:
-        idle_s = self._bench.settings.idle_s
-        if not idle_s:
-            return
-        access = self._bench.access
-        self._live.idle(rep)
-        with self._recorder.idle():
-            t0_ns = access.clock()
-            access.sleep(idle_s)
-            self._phases.append(Phase("idle", None, rep, 0, t0_ns, access.clock()))
-        access.sleep(self._bench.found.settle_s if rep else 0.0)
-
-    def _follow(self, guard_pid: int) -> None:
-        pid = device.child_pid(guard_pid)
-        if pid is not None:  # else it has failed already, and its error says why
-            self._recorder.follow(pid)
-
-    def _event(self, e: dict[str, object]) -> None:
-        kind = e.pop("event")
-        if kind == "phase":
-            self._phases.append(phase := msgspec.convert(e, Phase))
-            self._live.phase(phase)
-        elif kind == "buffers":
+    def _event(self, kind: str, e: dict[str, object]) -> None:
+        if kind == "buffers":
             self._buffers.append(msgspec.convert(e, Buffer))
         elif kind == "memory":
             at = str(e.pop("at"))

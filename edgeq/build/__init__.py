@@ -38,6 +38,7 @@ _TOOLS = {
     "generate": "edgeq-generate",
     "probe": "edgeq-probe",
     "score": "edgeq-score",
+    "types": "edgeq-types",
     "sensitivity": "edgeq-sensitivity",
 }
 _SERVER = {"server": "llama-server"}

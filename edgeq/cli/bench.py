@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from edgeq.cli._options import Names, Number, echo_json, json_option, tariff_options, threads_option
 
@@ -39,6 +40,12 @@ from edgeq.cli._options import Names, Number, echo_json, json_option, tariff_opt
     metavar="RECORD",
     help="Measure nothing: show a record that a bench has written; repeatable.",
 )
+@click.option(
+    "--types",
+    "types_of",
+    metavar="PROFILE",
+    help="Instead of FILES: measure what decoding costs per weight of each type on this machine, as PROFILE uses it.",
+)
 @tariff_options
 @json_option
 def command(
@@ -52,6 +59,7 @@ def command(
     profile: str,
     out: Path,
     replay: tuple[Path, ...],
+    types_of: str | None,
     as_json: bool,
     **money: float | None,
 ) -> None:
@@ -68,6 +76,10 @@ def command(
     from edgeq.cli._progress import step
     from edgeq.records import BenchRecord
 
+    if types_of is not None:
+        _refuse_beside_types()
+        _measure_types(types_of, reps, min_window, sync, threads, out, as_json)
+        return
     price = tariff(money)
     if bool(files) == bool(replay):
         raise click.UsageError("Give FILES to measure, or --replay RECORD to show what was measured.")
@@ -104,3 +116,47 @@ def command(
         echo_json(summary)
     else:
         Console().print(report.terminal(summary))
+
+
+_TAKEN = {"types_of", "reps", "min_window", "sync", "threads", "out", "as_json"}
+
+
+def _refuse_beside_types() -> None:
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in _TAKEN and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            shown = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(context)
+            raise click.UsageError(f"--types measures weight types without any file, and takes no {shown}.")
+
+
+def _measure_types(
+    name: str, reps: int, min_window: float | None, sync: bool, threads: int | None, out: Path, as_json: bool
+) -> None:
+    from rich.console import Console
+
+    from edgeq import analyze, bench, build, instruments, profiles, report
+    from edgeq.access import Access
+    from edgeq.cli._progress import step
+
+    device = profiles.load(name)
+    access = Access(profile=device)
+    build.refuse_elsewhere(device, access)
+    bench.types_settings(device, n_reps=reps, n_threads=threads or 0)  # refused before the long work
+    with step("build") as update:
+        built = build.build(device, on_progress=lambda text, share: update(share, text))
+    with instruments.opened(access) as found, step("types") as update:
+        asked = bench.types_settings(
+            device, n_reps=reps, n_threads=threads or 0, found=found, min_window_s=min_window, sync=sync
+        )
+        one = bench.TypesBench(built, access, found, asked, out, min_window)
+        told = one.done() is not None
+        record = one.measure(lambda share, text: update(share, "", text))
+    if told:
+        click.echo(f"This was measured before; to measure again, delete {one.path}.", err=True)
+    click.echo(f"The record is {one.path}.", err=True)
+    speeds = analyze.type_speeds(record)
+    if as_json:
+        echo_json(speeds)
+    else:
+        Console().print(report.types_terminal(speeds))

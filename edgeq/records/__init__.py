@@ -63,6 +63,7 @@ from edgeq.records.methods import (
 from edgeq.records.plan import Measured, MethodsPlan, MethodsRun, Plan, Run
 from edgeq.records.prepare import Adapter, Corpus, Gguf, Imatrix, Recipe, Source
 from edgeq.records.sensing import Channel, Meter, PmicModel, Sampling, Scope, Trace
+from edgeq.records.speeds import TypeSpeed, TypeSpeeds, TypesRecord, TypesSettings, WeightType
 
 __all__ = [
     "SCHEMA",
@@ -138,5 +139,10 @@ __all__ = [
     "Throttling",
     "Trace",
     "Trial",
+    "TypeSpeed",
+    "TypeSpeeds",
+    "TypesRecord",
+    "TypesSettings",
     "Verdict",
+    "WeightType",
 ]

@@ -11,6 +11,7 @@ from edgeq.report.as_csv import csv
 from edgeq.report.as_html import html
 from edgeq.report.as_markdown import markdown
 from edgeq.report.as_terminal import terminal
+from edgeq.report.as_types import types_terminal
 from edgeq.report.budgets import allocations_terminal, budgets_html, budgets_terminal
 from edgeq.report.drawing import can_draw, png, svg
 from edgeq.report.methods import methods_html, methods_markdown, methods_terminal
@@ -31,4 +32,5 @@ __all__ = [
     "png",
     "svg",
     "terminal",
+    "types_terminal",
 ]

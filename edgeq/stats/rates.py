@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import ttest_ind
 
-from edgeq.records import BenchRecord, Phase
+from edgeq.records import BenchRecord, Phase, TypesRecord
 from edgeq.stats.estimates import F64
 
 _SIGNIFICANT = 0.05
 _MIN_REPS = 3
 
 
-def timed(record: BenchRecord, test: str) -> list[Phase]:
+def timed(record: BenchRecord | TypesRecord, test: str) -> list[Phase]:
     """The timed repetitions of a test, in order."""
     return [p for p in record.phases if p.test == test and p.timed]
 
