@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeq import gguf_info
@@ -17,6 +17,9 @@ from edgeq.allocate.names import block, segment
 from edgeq.errors import InputError
 from edgeq.gguf_info import Header
 from edgeq.records import Allocation, Gguf, Recipe, Segment, Sensitivities
+
+# What a file says of its making, at most: names of recipe, importance matrix and text.
+_METADATA_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Solver:
-    """A model that has been measured. ``weighed``: tensors with importance; ``speeds``: weights per second of a type.
+    """A model that has been measured. ``weighed``: tensors with importance; ``stock``: llama.cpp's own file types.
 
-    ``stock``: file types of llama.cpp's own, with what they give.
+    ``speeds``: weights per second of each type, and ``joules``: energy of a weight, where they were measured.
     """
 
     found: Sensitivities
     weighed: frozenset[str]
     stock: Sequence[Base]
-    metadata_bytes: int = 0
-    speeds: Mapping[str, float] | None = None
+    speeds: Mapping[str, float] = field(default_factory=dict)
+    joules: Mapping[str, float] = field(default_factory=dict)
 
     def solve(self, target: Target, *, fold: bool = False) -> Allocation:
         """The types with the least damage within the target. Raises InputError where nothing fits."""
@@ -58,11 +61,20 @@ class Solver:
         nearest = min(self.stock, key=lambda b: abs(b.n_bytes - target.max_bytes))
         floors = guarding.guards(of_tensor, nearest.types) if self.found.probe_by == "segment" else ()
         allowed = _above(of_tensor, {g.tensor: g.type for g in floors})
-        if self._file_bytes(header, {n: kinds[0] for n, kinds in allowed.items()}) > target.max_bytes:
+        if _file_bytes(header, {n: kinds[0] for n, kinds in allowed.items()}) > target.max_bytes:
             floors, allowed = (), {n: c.types for n, c in of_tensor.items()}  # the target does not leave room for them
-        fixed = self._file_bytes(header, {}) - sum(c.tensor.n_bytes for c in of_tensor.values())
+        fixed = _file_bytes(header, {}) - sum(c.tensor.n_bytes for c in of_tensor.values())
         table = damages(self.found, folded=fold)
-        items = [[self._option(c, k, table[name][k]) for k in allowed[name]] for name, c in of_tensor.items()]
+        timed = _read(of_tensor) if self.speeds else set()
+        items = [
+            [
+                knapsack.Option(
+                    table[name][k], c.n_bytes(k), c.tensor.n_elements / self.speeds[k] if name in timed else 0.0
+                )
+                for k in allowed[name]
+            ]
+            for name, c in of_tensor.items()
+        ]
         budget = target.max_bytes - fixed - len(items) * header.alignment // 2
         chosen = knapsack.solve(items, budget, target.decode_s)
         if chosen is None:
@@ -70,8 +82,8 @@ class Solver:
                 f"No types of these reach {target.name}.", "Raise the target, or give it more time a token."
             )
         types = {name: allowed[name][i] for name, i in zip(of_tensor, chosen, strict=True)}
-        n_bytes = self._file_bytes(header, types)
-        times = self.speeds and sum(of_tensor[n].tensor.n_elements / self.speeds[k] for n, k in types.items())
+        n_bytes = _file_bytes(header, types)
+        read = {n: c.tensor.n_elements for n, c in of_tensor.items() if n in _read(of_tensor)}
         return Allocation(
             target=target.name,
             max_bytes=target.max_bytes,
@@ -85,15 +97,9 @@ class Solver:
             predicted_kld=sum(table[name][kind] for name, kind in types.items()),
             guards=tuple(g for g in floors if types[g.tensor] == g.type),
             segments=_segments(of_tensor, types, table, n_blocks),
-            decode_s=times or None,
+            decode_s=sum(n / self.speeds[types[t]] for t, n in read.items()) if self.speeds else None,
+            decode_j=sum(n * self.joules[types[t]] for t, n in read.items()) if self.joules else None,
         )
-
-    def _option(self, c: Candidates, kind: str, damage: float) -> knapsack.Option:
-        time_s = c.tensor.n_elements / self.speeds[kind] if self.speeds else 0.0
-        return knapsack.Option(damage, c.n_bytes(kind), time_s)
-
-    def _file_bytes(self, header: Header, types: Mapping[str, str]) -> int:
-        return gguf_info.predict_file_bytes(header, types) + self.metadata_bytes
 
 
 def refuse_unreachable(
@@ -111,6 +117,16 @@ def refuse_unreachable(
                 f"{low / 2**20:,.1f} to {model.n_bytes / 2**20:,.1f} MiB.",
                 f"Choose a target in between; above {high_bpw:.2f} bpw nothing is won.",
             )
+
+
+def _read(of_tensor: Iterable[str]) -> set[str]:
+    """Tensors that decoding a token reads whole: of an embedding that is no output head as well, one row."""
+    names = set(of_tensor)
+    return names - {"token_embd.weight"} if "output.weight" in names else names
+
+
+def _file_bytes(header: Header, types: Mapping[str, str]) -> int:
+    return gguf_info.predict_file_bytes(header, types) + _METADATA_BYTES
 
 
 def _above(of_tensor: Mapping[str, Candidates], floors: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeq.cli._options import Names, Numbers, echo_json, json_option, model_argument, threads_option
+from edgeq.cli._options import Names, Number, Numbers, echo_json, json_option, model_argument, threads_option
 
 if TYPE_CHECKING:
     from edgeq.records import FrontPlan, Gguf
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--target-size", type=Names(), default="", help="Mix types for files of so many bytes: 1.5GiB")
 @click.option("--fit", help="Mix types for what fits the memory of this profile, with the context of --ctx.")
 @click.option("--ctx", type=click.IntRange(1, 2**22), default=4096, help="Context for --fit, in tokens [4096].")
+@click.option("--speeds", help="What types cost on a device: the record of `edgeq bench --types`.")
+@click.option("--decode-tps", type=Number(0, min_open=True), help="Decode at least so many t/s by --speeds.")
 @click.option("--text", multiple=True, help="Text to measure mixes on; without --calibration-text its second half.")
 @click.option("--calibration-text", multiple=True, help="Text to calibrate and to probe tensors with; repeatable.")
 @click.option(

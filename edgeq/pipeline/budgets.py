@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeq import (
@@ -27,7 +27,19 @@ from edgeq.allocate import Base, Solver, Target
 from edgeq.corpus import Part
 from edgeq.errors import InputError
 from edgeq.pipeline.run import Steps
-from edgeq.records import Allocation, Build, EvalRecord, EvalSettings, Front, FrontPlan, Gguf, Imatrix, Note, Recipe
+from edgeq.records import (
+    Allocation,
+    Build,
+    EvalRecord,
+    EvalSettings,
+    Front,
+    FrontPlan,
+    Gguf,
+    Imatrix,
+    Note,
+    Recipe,
+    TypesRecord,
+)
 
 # llama.cpp's own types that use an importance matrix or none, and are of use from 2 to 8 bits a weight.
 STOCK = (
@@ -59,11 +71,13 @@ def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
             "Give the F16, BF16 or F32 model; `edgeq convert --regrid` takes a quantized one off its grid.",
         )
     n_threads = plan.n_threads or device.physical_cores()
-    kinds = allocate.types_named(plan.candidates)
+    speeds, joules = _speeds(plan)
+    kinds = tuple(k for k in allocate.types_named(plan.candidates) if not speeds or k in speeds)
     evaluated, calibrated, parts = texts(plan)
     corpus.read((*evaluated, *calibrated))
     with steps("build") as update:
         built = build.build(on_progress=lambda text, share: update(share, text))
+    targets = _targets(plan, source, built, n_threads)
     imatrix = models.describe_imatrix(Path(plan.imatrix)) if plan.imatrix else None
     if imatrix is None:
         with steps("calibrate") as update:
@@ -83,7 +97,6 @@ def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
     stock = [
         Base(p.recipe.name, p.n_bytes, {n: t for n, t in p.tensor_types.items() if t != own[n]}) for p in predictions
     ]
-    targets = _targets(plan, source, built, n_threads)
     quantizable = tuple(dict.fromkeys(n for b in stock for n in b.types))
     weighed = allocate.weighed(imatrix)
     allocate.refuse_unreachable(source, quantizable, weighed, kinds, targets)
@@ -102,7 +115,7 @@ def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
             n_threads=n_threads,
             on_progress=update,
         )
-    solver = Solver(found, weighed, stock)
+    solver = Solver(found, weighed, stock, speeds=speeds, joules=joules)
     allocations = [solver.solve(target) for target in targets]
     if plan.fold:
         allocations += [solver.solve(target, fold=True) for target in targets]
@@ -113,21 +126,26 @@ def front(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Front:
     """The files for all targets, and llama.cpp's own of about their sizes, measured on text that no probe has seen."""
     found = search(plan, source, folder, steps)
     n_threads = plan.n_threads or device.physical_cores()
-    recipes = [a.recipe for a in found.allocations]
-    for recipe in recipes:
-        write_recipe(recipe, folder)
     stock = [quantize.stock_recipe(name, found.built) for name in plan.types] or _nearest(found)
     with steps("quantize") as update:
-        files = quantize.quantize(
-            source,
-            [*recipes, *stock],
-            found.imatrix,
-            found.built,
-            folder,
-            n_threads=n_threads,
-            on_progress=lambda name, share: update(share, name),
-        )
-    mixes, beside = files[: len(recipes)], files[len(recipes) :]
+
+        def make(recipes: Sequence[Recipe]) -> tuple[Gguf, ...]:
+            return quantize.quantize(
+                source,
+                recipes,
+                found.imatrix,
+                found.built,
+                folder,
+                n_threads=n_threads,
+                on_progress=lambda name, share: update(share, name),
+            )
+
+        made = [_made(plan, found, a, make) for a in found.allocations]
+        beside = make(stock)
+    allocations, mixes = [a for a, _, _ in made], [file for _, file, _ in made]
+    files = (*mixes, *beside)
+    for allocation in allocations:
+        write_recipe(allocation.recipe, folder)
     evaluated, _, parts = texts(plan)
     evals: list[EvalRecord] = []
     settings = EvalSettings(n_ctx=_N_CTX, n_chunks=plan.chunks, first=_N_CTX // 2, n_threads=n_threads)
@@ -147,8 +165,8 @@ def front(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Front:
                 ),
                 on_progress=update,
             )
-    notes = _fit_notes(plan, found, mixes, n_threads)
-    result = analyze.budget_front(found.solver.found, found.allocations, mixes, beside, evals, notes)
+    notes = [note for _, _, note in made if note]
+    result = analyze.budget_front(found.solver.found, allocations, mixes, beside, evals, notes)
     store.save(folder / "front.json", result, store.key_of(result))
     store.write_text(folder / "front.html", report.budgets_html(result))
     return result
@@ -192,7 +210,22 @@ def _targets(plan: FrontPlan, source: Gguf, built: Build, n_threads: int) -> tup
         targets.append(Target(f"{Path(plan.fit).stem}-{plan.ctx}", n_bytes))
     if not targets:
         raise InputError("There is no budget.", "Name --target-bpw, --target-size or --fit.")
-    return tuple({t.name: t for t in targets}.values())
+    decode_s = 1 / plan.decode_tps if plan.decode_tps else None
+    return tuple({t.name: replace(t, decode_s=decode_s) for t in targets}.values())
+
+
+def _speeds(plan: FrontPlan) -> tuple[dict[str, float], dict[str, float]]:
+    """(weights per second, joules of a weight) by type, as `edgeq bench --types` has measured them on a device."""
+    if plan.decode_tps and not plan.speeds:
+        raise InputError(
+            "How long a file takes to decode follows from the speed of each type, and --speeds is missing.",
+            "`edgeq bench --types PROFILE` on the device measures them.",
+        )
+    if not plan.speeds:
+        return {}, {}
+    found = analyze.type_speeds(store.load(Path(plan.speeds), TypesRecord)).types
+    joules = {k: s.j_per_gweight.value / 1e9 for k, s in found.items() if s.j_per_gweight}
+    return {k: s.weights_per_s.value for k, s in found.items()}, joules if len(joules) == len(found) else {}
 
 
 def _n_bytes(text: str) -> int:
@@ -213,16 +246,22 @@ def _nearest(found: Found) -> list[Recipe]:
     return [quantize.stock_recipe(name, found.built) for name in chosen]
 
 
-def _fit_notes(plan: FrontPlan, found: Found, mixes: Sequence[Gguf], n_threads: int) -> list[Note]:
-    """Whether what was made to fit does."""
-    if not plan.fit:
-        return []
-    profile, name = profiles.load(plan.fit), found.targets[-1].name
-    notes = []
-    for allocation, file in zip(found.allocations, mixes, strict=True):
-        if allocation.target == name:
-            sized = fit.fit(file, profile, found.built, n_ctx=plan.ctx, n_threads=n_threads)
-            spare = sized.margin_bytes / 2**20
-            text = f"{allocation.recipe.name}: {sized.verdict} on {sized.profile} with {plan.ctx:,} tokens of context"
-            notes.append(Note("fit", f"{text}, {spare:,.0f} MiB to spare."))
-    return notes
+def _made(
+    plan: FrontPlan, found: Found, allocation: Allocation, make: Callable[[Sequence[Recipe]], tuple[Gguf, ...]]
+) -> tuple[Allocation, Gguf, Note | None]:
+    """The file of an allocation; one that is to fit a board is solved for again with less until it does.
+
+    What decoding needs besides the weights depends a little on their types.
+    """
+    target = next(t for t in found.targets if t.name == allocation.target)
+    (file,) = make([allocation.recipe])
+    if not plan.fit or target is not found.targets[-1]:
+        return allocation, file, None
+    profile, n_threads = profiles.load(plan.fit), plan.n_threads or device.physical_cores()
+    while (sized := fit.fit(file, profile, found.built, n_ctx=plan.ctx, n_threads=n_threads)).margin_bytes < 0:
+        target = replace(target, max_bytes=target.max_bytes + sized.margin_bytes)
+        allocation = found.solver.solve(target, fold=bool(allocation.recipe.options))
+        (file,) = make([allocation.recipe])
+    spare = f"{sized.margin_bytes / 2**20:,.1f} MiB to spare"
+    text = f"{allocation.recipe.name} {sized.verdict} on {sized.profile} with {plan.ctx:,} tokens of context, {spare}."
+    return allocation, file, Note("fit", text)

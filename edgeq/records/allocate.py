@@ -74,7 +74,7 @@ class Segment(Record, frozen=True):
 class Allocation(Record, frozen=True):
     """Which type each tensor gets for one budget. ``predicted_kld``: as if damages added up; a forecast, no result.
 
-    ``decode_s``: seconds that the weights of one token take, where speeds of the types were given.
+    ``decode_s``, ``decode_j``: what the weights of one token take, where speeds of the types were measured.
     """
 
     target: str
@@ -88,6 +88,7 @@ class Allocation(Record, frozen=True):
     guards: tuple[Guard, ...]
     segments: tuple[Segment, ...]
     decode_s: float | None = None
+    decode_j: float | None = None
 
 
 class FrontPlan(Record, frozen=True):
@@ -113,6 +114,8 @@ class FrontPlan(Record, frozen=True):
     calibration_chunks: int = 64
     n_threads: int = 0
     memory_share: float = 0.7
+    speeds: str | None = None
+    decode_tps: float | None = None
 
 
 Verdict = Literal["better", "no better", "worse", "no stock"]

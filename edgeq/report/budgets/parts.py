@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeq.records import Allocation, Figure, Front, FrontRow, Segment
-from edgeq.report.figures import EMPTY, Cell, count, estimate, interval, number, percent, size, size_unit
+from edgeq.report.figures import EMPTY, Cell, approximate, count, estimate, interval, number, percent, size, size_unit
 from edgeq.report.rows import plain
 from edgeq.report.tables import Column, Table, text_cell
 
@@ -125,12 +125,17 @@ def _depth(name: str, depth: int, found: dict[tuple[str, int], Segment]) -> Colu
 def predicted(allocations: Sequence[Allocation]) -> Table[Allocation]:
     """What a dry run gives."""
     unit = size_unit(max(a.n_bytes for a in allocations))
+    timed: list[Column[Allocation]] = [
+        Column("t/s", "at most", lambda a: approximate(number(1 / a.decode_s if a.decode_s else None), True), 4),
+        Column("J", "a token", lambda a: approximate(number(a.decode_j), True), 5),
+    ]
     return Table(
         [
             Column("File", "", lambda a: text_cell(a.recipe.name), 0, True),
             Column("bpw", "", lambda a: number(a.bpw, 4), 1),
             Column("Size", unit[1], lambda a: size(a.n_bytes, unit), 2),
             Column("Predicted", "KLD", lambda a: number(a.predicted_kld), 3),
+            *(c for c in timed if any(c.cell(a) != EMPTY for a in allocations)),
         ],
         list(allocations),
     )
