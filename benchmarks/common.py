@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from edgeq import build, models, quantize, store
+from edgeq import build, convert, models, quantize, store
 from edgeq.device import physical_cores
 from edgeq.records import Build, Gguf
 
@@ -37,6 +40,26 @@ def f16_of(source: Path, b: Build) -> Gguf:
     folder = store.make_folder(store.cache_dir() / "benchmarks" / source.stem)
     recipe = quantize.stock_recipe("F16", b, imatrix=False)
     return quantize.quantize(models.describe(source), [recipe], None, b, folder, n_threads=THREADS)[0]
+
+
+def padded_of(source: Path) -> Gguf:
+    """A quantized model in F16 off its grid, with rows for every type: encoding it is like a real F16 model."""
+    folder = store.make_folder(store.cache_dir() / "benchmarks" / source.stem)
+    return convert.convert(str(source), folder, regrid=True, pad_rows=256)
+
+
+@contextlib.contextmanager
+def cache_in(folder: Path) -> Iterator[None]:
+    """An empty cache, and so an empty pool, for this process and those it starts; the build stays where it is."""
+    before = os.environ.get("EDGEQ_CACHE")
+    os.environ["EDGEQ_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["EDGEQ_CACHE"]
+        else:
+            os.environ["EDGEQ_CACHE"] = before
 
 
 def say(name: str, text: str) -> None:
