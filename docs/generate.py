@@ -27,6 +27,7 @@ from edgeq.records import (  # noqa: E402
     Build,
     Bundle,
     EvalRecord,
+    Front,
     GenerationRecord,
     Gguf,
     Imatrix,
@@ -37,13 +38,16 @@ from edgeq.records import (  # noqa: E402
     Profile,
     Recipe,
     Run,
+    Sensitivities,
     Summary,
     TaskRecord,
+    TypesRecord,
 )
 from edgeq.records.advice import Wanted  # noqa: E402
 
 DEMO = ROOT / "docs" / "demo" / "summary.json"
 COMPARED = ROOT / "docs" / "demo" / "methods.json"
+FRONT = ROOT / "docs" / "demo" / "front.json"
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 
@@ -135,6 +139,28 @@ def compared() -> str:
     return report.methods_markdown(store.load(COMPARED, MethodsTable))
 
 
+def front() -> str:
+    """Mixes and stock types by size, from what `edgeq quantize --target-bpw` left."""
+    found = store.load(FRONT, Front)
+    texts = list(found.n_tokens)
+    head = ["file", "bpw", "predicted", *(f"KLD, {t}" for t in texts), *(f"against stock, {t}" for t in texts)]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row in found.rows:
+        klds = (row.quality[t].kld for t in texts)
+        cells = [f"{k.value:.3g} ±{k.se:.1g}" if k and k.se else "-" for k in klds]
+        name = f"**{row.name}**" if row.name in found.best.values() else row.name
+        predicted = f"{row.predicted_kld:.3g}" if row.predicted_kld else ""
+        for t in texts:
+            ratio = row.against.get(t)
+            ends = f" ({ratio.ci95[0]:.2f} to {ratio.ci95[1]:.2f})" if ratio and ratio.ci95 else ""
+            cells.append(f"{ratio.estimate.value:.2f}{ends} of {row.rivals[t]}" if ratio else "")
+        lines.append(f"| {name} | {row.bpw:.3f} | {predicted} | " + " | ".join(cells) + " |")
+    about = ", ".join(f"{n:,} tokens of {t}" for t, n in found.n_tokens.items())
+    return (
+        "\n".join(lines) + f"\n\nScored: {about}. Bold: the file to take for a target. Intervals of 95 % over chunks.\n"
+    )
+
+
 def glance() -> str:
     """Of each method the arm closest to 4.5 bits per weight, on the text that calibration has not seen the like of."""
     table = store.load(COMPARED, MethodsTable)
@@ -157,7 +183,7 @@ def glance() -> str:
 def schema() -> str:
     """JSON Schema of everything that lies on disk."""
     kinds = (BenchRecord, Build, Bundle, EvalRecord, GenerationRecord, Gguf, Imatrix, MethodsPlan, MethodsRun)
-    kinds += (MethodsTable, Plan, Profile, Recipe, Run, Summary, TaskRecord)
+    kinds += (MethodsTable, Plan, Profile, Recipe, Run, Summary, TaskRecord, Front, Sensitivities, TypesRecord)
     (_, components) = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": components}
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
@@ -174,6 +200,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "options": options,
     "compared": compared,
     "glance": glance,
+    "front": front,
 }
 
 

@@ -214,6 +214,9 @@ def test_models_and_matrices_that_do_not_fit_are_refused(
     short = tmp_path / "short.txt"
     short.write_text("Too little. " * 20)
     refused([MODEL, "--target-bpw", "3", "--text", short, "--out", tmp_path], "tokens")
+    foreign = tmp_path / "foreign.gguf"
+    foreign.write_bytes((out / "imatrix.gguf").read_bytes().replace(b"blk.0.", b"blk.9."))
+    refused([MODEL, *OPTIONS, "--target-bpw", "4", "--imatrix", foreign, "--out", tmp_path], "is of another model")
     types = allocate.types_named(["IQ2_XXS"])
     header = gguf_info.read_header(MODEL)
     with pytest.raises(InputError, match="no weight matrices"):

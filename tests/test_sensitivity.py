@@ -77,6 +77,24 @@ def test_what_is_done_is_not_done_again(probing: Probing, tmp_path: Path, monkey
     assert probing.run([TYPES], tmp_path, nothing) == first
 
 
+def test_interrupted_trials_are_carried_on_with(probing: Probing, tmp_path: Path) -> None:
+    wanted = [{name: kind} for name in TYPES for kind in ("Q2_K", "Q3_K", "Q4_K", "Q5_K")]
+    done: list[float] = []
+
+    def interrupt(share: float, _: float | None) -> None:
+        done.append(share)
+        if share > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        probing.run(wanted, tmp_path, interrupt)
+    assert done[-1] == 1 / len(wanted)
+    done.clear()
+    rest = probing.run(wanted, tmp_path, lambda share, _: done.append(share))
+    assert len([share for share in done if share > 0]) == len(wanted) - 1
+    assert rest.trials == probing.run(wanted, tmp_path / "whole", nothing).trials
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -29,7 +29,7 @@ class Candidates:
     @property
     def probe(self) -> str:
         """The type whose damage is measured: large enough to be seen, and of a kind that all others resemble."""
-        return next((t for t in ("Q2_K", "Q3_K", "Q4_1") if t in self.types), self.types[0])
+        return next((t for t in ("Q2_K", "Q3_K") if t in self.types), self.types[0])
 
     def n_bytes(self, kind: str) -> int:
         """Of the whole tensor."""

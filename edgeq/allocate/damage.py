@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgeq.allocate.names import block
+from edgeq.allocate.names import OUTSIDE, block
 from edgeq.records import Sensitivities, Trial
 
 Damage = dict[str, dict[str, float]]
@@ -20,25 +20,31 @@ _LEAST_SHARE = 1e-3
 
 def damages(found: Sensitivities, *, folded: bool = False) -> Damage:
     """{tensor: {type: KLD in nats}}, as if damages added up. ``folded``: by the errors after folding."""
-    single = {name: t for t in found.probes for name in t.types if len(t.types) == 1 and block(name) < 0}
     of_tensor = _shared(found)
-    known = {t: _constant(t, found, of_tensor) for t in found.types}
+    kinds = {kind for of_type in found.errors.values() for kind in of_type}
+    constants = {kind: _constant(kind, found, of_tensor) for kind in kinds}
     errors = found.folded if folded and found.folded else found.errors
+    table = _outside(found)
+    for name, (probed, damage) in of_tensor.items():
+        before = found.errors[name][probed]
+        each = damage / before if before else 0.0
+        table[name] = {kind: each * error * constants[kind] for kind, error in errors[name].items()}
+    return table
+
+
+def _outside(found: Sensitivities) -> Damage:
+    """Of what lies outside of the blocks, as it was measured in every type."""
     table: Damage = {}
-    for name, of_type in errors.items():
-        if name in single:  # measured in every type
-            measured = {next(iter(t.types.values())): t for t in found.probes if set(t.types) == {name}}
-            table[name] = {k: max(measured[k].mean_kld - found.floor, 0.0) for k in of_type if k in measured}
-        elif name in of_tensor:
-            kind, damage = of_tensor[name]
-            before = found.errors[name][kind]
-            table[name] = {k: damage * (e / before if before else 0.0) * known.get(k, 1.0) for k, e in of_type.items()}
+    for trial in found.probes:
+        for name, kind in trial.types.items():
+            if block(name) == OUTSIDE:
+                table.setdefault(name, {})[kind] = max(trial.mean_kld - found.floor, 0.0)
     return table
 
 
 def _shared(found: Sensitivities) -> dict[str, tuple[str, float]]:
     """{tensor: (the type it was probed in, its damage)}: a segment's, by how much each tensor of it loses."""
-    probes = [t for t in found.probes if all(block(name) >= 0 for name in t.types)]
+    probes = [t for t in found.probes if all(block(name) != OUTSIDE for name in t.types)]
     least = _LEAST_SHARE * sum(t.mean_kld for t in probes) / max(1, sum(len(t.types) for t in probes))
     shared = {}
     for trial in probes:

@@ -99,6 +99,11 @@ def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
     ]
     quantizable = tuple(dict.fromkeys(n for b in stock for n in b.types))
     weighed = allocate.weighed(imatrix)
+    if strange := sorted(weighed - own.keys()):
+        raise InputError(
+            f"{imatrix.path} is of another model: this one has no {gguf_info.safe(strange[0])}.",
+            "Calibrate on this model; without --imatrix it is done here.",
+        )
     allocate.refuse_unreachable(source, quantizable, weighed, kinds, targets)
     with steps("probe") as update:
         found = allocate.measure(
