@@ -265,8 +265,16 @@ def _made(
     profile, n_threads = profiles.load(plan.fit), plan.n_threads or device.physical_cores()
     while (sized := fit.fit(file, profile, found.built, n_ctx=plan.ctx, n_threads=n_threads)).margin_bytes < 0:
         target = replace(target, max_bytes=target.max_bytes + sized.margin_bytes)
-        allocation = found.solver.solve(target, fold=bool(allocation.recipe.options))
+        try:
+            allocation = found.solver.solve(target, fold=bool(allocation.recipe.options))
+        except InputError as err:
+            lacking = f"{-sized.margin_bytes / 2**20:,.1f} MiB too much at {allocation.bpw:.2f} bpw"
+            raise InputError(
+                f"No file of these types fits on {sized.profile} with {plan.ctx:,} tokens of context: {lacking}.",
+                "Give a smaller --ctx, or more --candidates.",
+            ) from err
         (file,) = make([allocation.recipe])
+    verdict = "fits" if sized.verdict == "fits" else "is tight"
     spare = f"{sized.margin_bytes / 2**20:,.1f} MiB to spare"
-    text = f"{allocation.recipe.name} {sized.verdict} on {sized.profile} with {plan.ctx:,} tokens of context, {spare}."
+    text = f"{allocation.recipe.name} {verdict} on {sized.profile} with {plan.ctx:,} tokens of context, {spare}."
     return allocation, file, Note("fit", text)
