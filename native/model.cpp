@@ -31,6 +31,7 @@ ModelPtr load_model(const std::string & path, int32_t n_gpu_layers, bool writabl
     params.n_gpu_layers = n_gpu_layers;
     if (writable) {
         params.load_mode = LLAMA_LOAD_MODE_NONE;
+        params.use_extra_bufts = false; // AMX's buffers can't be read, and repacked weights have another layout
     }
     forget_logged_error();
     ModelPtr model(llama_model_load_from_file(path.c_str(), params));
