@@ -92,14 +92,20 @@ def random_blocks(kind: str, n_rows: int, n_columns: int, seed: int) -> Blocks:
     return blocks.reshape(n_rows, -1)
 
 
+def codes(kind: str, blocks: Blocks) -> Blocks:
+    """The bytes of the codes, (blocks, bytes), a view."""
+    first, last, _ = CODES[kind]
+    return blocks.reshape(-1, TYPE_NAMED[kind].block_bytes)[:, first:last]
+
+
 def choices(ggml: Ggml, kind: str, blocks: Blocks, n_columns: int) -> Floats:
     """What each weight would be with each code on the scales as they are: (codes, rows, columns)."""
-    first, last, repeat = CODES[kind]
+    repeat = CODES[kind][2]
     decoded = []
     for code in range(0xFF // repeat + 1):
-        filled = blocks.reshape(-1, TYPE_NAMED[kind].block_bytes).copy()
-        filled[:, first:last] = code * repeat
-        decoded.append(ggml.decode(kind, filled.reshape(blocks.shape), n_columns))
+        filled = blocks.copy()
+        codes(kind, filled)[:] = code * repeat
+        decoded.append(ggml.decode(kind, filled, n_columns))
     return np.stack(decoded)
 
 
@@ -140,6 +146,14 @@ def test_no_row_gets_worse(kind: str, start: str, refiner: Refiner, ggml: Ggml) 
                 assert after.sum() < 0.9 * before.sum()
 
 
+@pytest.mark.parametrize("kind", REFINED_TYPES)
+def test_what_is_exact_already_stays(kind: str, refiner: Refiner, ggml: Ggml) -> None:
+    blocks = random_blocks(kind, 20, 512, 3)  # of Q8_0 with -128, which no encoder writes
+    rows = ggml.decode(kind, blocks, 512)
+    refined = refiner.refine(kind, rows, blocks, correlated(512), 0.3)
+    assert (refined.blocks == blocks).all() and refined.after == 0
+
+
 @pytest.mark.parametrize("kind", CODES)
 def test_no_single_code_could_be_better(kind: str, refiner: Refiner, ggml: Ggml) -> None:
     rows, moments = weights(5, 256), correlated(256)
@@ -163,13 +177,15 @@ def test_of_independent_inputs_each_weight_is_rounded_to_the_nearest(kind: str, 
 
 @pytest.mark.parametrize("kind", ["Q4_0", "Q4_K"])
 def test_neither_threads_nor_other_rows_change_a_bit(kind: str, built: Build, refiner: Refiner, ggml: Ggml) -> None:
-    rows, moments = weights(53, 512), correlated(512)
+    rows, moments = weights(101, 512), correlated(512)
     blocks = encoded(ggml, kind, rows, moments)
     refined = refiner.refine(kind, rows, blocks, moments, 0.3)
     for n_threads in (1, 3):
         other = Refiner(Path(built.tool("refine")), n_threads).refine(kind, rows, blocks, moments, 0.3)
         assert (other.blocks == refined.blocks).all()
         assert (other.before, other.after, other.changed) == (refined.before, refined.after, refined.changed)
+    differ = (codes(kind, refined.blocks) ^ codes(kind, blocks)).ravel()
+    assert refined.changed == np.count_nonzero(differ & 0x0F) + np.count_nonzero(differ & 0xF0)
     some = slice(5, 29)
     assert (refiner.refine(kind, rows[some], blocks[some], moments, 0.3).blocks == refined.blocks[some]).all()
 
@@ -182,6 +198,12 @@ def test_blocks_of_moments_are_moments_with_zeros_outside(kind: str, refiner: Re
     of_zeros = refiner.refine(kind, rows, blocks, outside_zero(whole), 0.3)
     assert (of_blocks.blocks == of_zeros.blocks).all()
     assert (of_blocks.after, of_blocks.changed) == (of_zeros.after, of_zeros.changed)
+
+
+def test_scales_that_halves_cannot_hold_are_not_taken(refiner: Refiner, ggml: Ggml) -> None:
+    rows, blocks = weights(4, 512) * np.float32(1e9), random_blocks("Q4_K", 4, 512, 4)
+    refined = refiner.refine("Q4_K", rows, blocks, correlated(512), 0.3)
+    assert np.isfinite(ggml.decode("Q4_K", refined.blocks, 512)).all() and refined.after < refined.before
 
 
 def test_widths_that_end_within_a_window(refiner: Refiner, ggml: Ggml) -> None:

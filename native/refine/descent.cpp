@@ -67,12 +67,12 @@ bool falls(float step, float best) {
     return std::fabs(step - best) < std::fabs(best);
 }
 
-// The half that is nearest to `before` + `best`, or `before` where nothing is gained or the half overflows.
+// The half that is nearest to `before` + `best`, or `before` where nothing is gained, as by an infinite one.
 ggml_fp16_t moved(ggml_fp16_t before, float best) {
     const float value = ggml_fp16_to_fp32(before);
     const ggml_fp16_t after = ggml_fp32_to_fp16(value + best);
     const float reached = ggml_fp16_to_fp32(after);
-    return std::isfinite(reached) && falls(reached - value, best) ? after : before;
+    return falls(reached - value, best) ? after : before;
 }
 
 } // namespace

