@@ -67,6 +67,7 @@ class Refined:
 class Refiner:
     """One build's libedgeq-refine. Results are the same, to the last bit, for any number of threads.
 
+    Rows are independent: some of a matrix at a time give the same blocks as all of it, for less memory.
     ``rows`` are the weights, (rows, columns) in float32; ``blocks`` what stands for them, (rows, bytes). ``moments`` is
     symmetric, in float32: (columns, columns), or the blocks of its diagonal, (columns/256, 256, 256). It is read where
     it lies, also in a mapped file.
