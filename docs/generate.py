@@ -34,6 +34,7 @@ from edgeq.records import (  # noqa: E402
     MethodsPlan,
     MethodsRun,
     MethodsTable,
+    Moments,
     Plan,
     Profile,
     Recipe,
@@ -183,7 +184,7 @@ def glance() -> str:
 def schema() -> str:
     """JSON Schema of everything that lies on disk."""
     kinds = (BenchRecord, Build, Bundle, EvalRecord, GenerationRecord, Gguf, Imatrix, MethodsPlan, MethodsRun)
-    kinds += (MethodsTable, Plan, Profile, Recipe, Run, Summary, TaskRecord, Front, Sensitivities, TypesRecord)
+    kinds += (MethodsTable, Moments, Plan, Profile, Recipe, Run, Summary, TaskRecord, Front, Sensitivities, TypesRecord)
     (_, components) = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": components}
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"

@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "convert": NOUNS | {"convert", "converter", "models", "store", "tensors"},
     "train": NOUNS
     | {"converter", "corpus", "device", "gguf_info", "models", "plugins", "programs", "store", "tensors"},
-    "calibrate": NOUNS | {"corpus", "gguf_info", "programs", "store"},
+    "calibrate": NOUNS | {"corpus", "device", "gguf_info", "programs", "store"},
     "allocate": NOUNS | {"allocate", "corpus", "gguf_info", "plugins", "programs", "store"},
     "quantize": NOUNS | {"gguf_info", "models", "plugins", "programs", "store"},
     "bench": NOUNS | {"access", "bench", "device", "instruments", "plugins", "programs", "recorder", "stats", "store"},

@@ -61,7 +61,7 @@ from edgeq.records.methods import (
     TaskResult,
 )
 from edgeq.records.plan import Measured, MethodsPlan, MethodsRun, Plan, Run
-from edgeq.records.prepare import Adapter, Corpus, Gguf, Imatrix, Recipe, Source
+from edgeq.records.prepare import Adapter, Corpus, Gguf, Imatrix, Moments, Recipe, Source
 from edgeq.records.sensing import Channel, Meter, PmicModel, Sampling, Scope, Trace
 from edgeq.records.speeds import TypeSpeed, TypeSpeeds, TypesRecord, TypesSettings, WeightType
 
@@ -109,6 +109,7 @@ __all__ = [
     "MethodsPlan",
     "MethodsRun",
     "MethodsTable",
+    "Moments",
     "Note",
     "Phase",
     "Plan",

@@ -79,6 +79,25 @@ class Imatrix(Record, frozen=True):
     n_entries: int
 
 
+class Moments(Record, frozen=True):
+    """Second moments of activations, E[x xᵀ] (GGUF), and what they were computed from.
+
+    ``n_tokens``: of all texts of ``corpus`` together, each of which counts the same. ``form``: whole matrices, or
+    blocks of 256 columns on their diagonals where the width is a multiple. ``n_inputs``: matrices that read the same
+    activations share theirs.
+    """
+
+    path: str
+    sha256: str
+    corpus: tuple[Corpus, ...]
+    validation: Corpus
+    n_tokens: int
+    n_ctx: int
+    form: Literal["full", "blocks"]
+    model_sha256: str
+    n_inputs: int
+
+
 class Recipe(Record, frozen=True):
     """How to make one file: the settings of one quantization method. ``options`` are the method's own."""
 
