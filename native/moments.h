@@ -31,7 +31,7 @@ public:
     };
     const std::vector<Weight> & weights() const { return weights_; }
     const std::vector<Gram> & inputs() const { return inputs_; }
-    // Weights of experts and of several matrices, whose inputs are not collected.
+    // Weights whose inputs are not collected: experts, several matrices in one, products with something else than F32.
     const std::set<std::string> & left_out() const { return left_out_; }
     // The number of the block that the input belongs to.
     int block(uint32_t input) const;

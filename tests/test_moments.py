@@ -13,11 +13,14 @@ import pytest
 
 from edgeq import calibrate, corpus, gguf_info, programs, store
 from edgeq.corpus import Tokens
-from edgeq.errors import InputError
+from edgeq.errors import InputError, MissingError
 from edgeq.records import Build, Gguf
 from edgeq.records import Moments as Record
-from edgeq.tensors.moments import Moments, rescaled
+from edgeq.shell import Event
+from edgeq.tensors import output
+from edgeq.tensors.moments import Moments
 from edgeq.tensors.refused import Refused
+from edgeq.tensors.source import Source
 from edgeq.worker.imatrix import read_imatrix
 
 from .conftest import CALIBRATION, MODEL
@@ -36,6 +39,7 @@ class Collector:
 
     def __init__(self, build: Build, model: Path, texts: tuple[Tokens, ...], folder: Path) -> None:
         self.build, self.model, self.texts, self.folder = build, model, texts, folder
+        self.events: list[Event] = []
 
     def __call__(self, *n_chunks: int, form: str = "full", max_bytes: int = 1 << 30, more: tuple[str, ...] = ()) -> Any:
         """Moments of so many chunks of each text, 0 for none; one chunk of the last text is the validation's."""
@@ -48,7 +52,7 @@ class Collector:
         argv += ["--validation", "validation", "--model-sha256", "model"]
         for text, n in used:
             argv += ["--dataset", text.corpus[0].name, "--chunks", str(n)]
-        programs.native(self.build, "calibrate", argv, what="calibrating")
+        self.events = programs.native(self.build, "calibrate", argv, what="calibrating")
         return Moments(out)
 
 
@@ -135,10 +139,37 @@ def test_whole_matrices_where_a_layer_fits(collect: Collector) -> None:
 
 def test_folded_scales(collect: Collector, both: Moments) -> None:
     scales = np.exp(np.random.default_rng(0).standard_normal(768)).astype(np.float32)
-    whole = rescaled(training(both, DOWN), scales)
+    whole = both.rescaled(training(both, DOWN), scales)
     np.testing.assert_allclose(whole * np.outer(scales, scales), training(both, DOWN), rtol=1e-6)
-    blocks = rescaled(training(collect(1, 3, form="blocks"), DOWN), scales)
+    blocks = both.rescaled(training(collect(1, 3, form="blocks"), DOWN), scales)
     np.testing.assert_allclose(blocks[1], whole[256:512, 256:512], rtol=1e-6)
+
+
+def test_experts_have_no_moments(collect: Collector, tmp_path: Path) -> None:
+    source = Source(MODEL)
+    planned, values = [], {}
+    for name, tensor in source.tensors.items():
+        if ".ffn_norm" in name or ".ffn_" not in name:
+            planned.append((name, tensor.shape, tensor.type))
+            values[name] = tensor.raw
+            continue
+        exps = name.replace(".weight", "_exps.weight")
+        planned.append((exps, (*tensor.shape, 2), tensor.type))
+        values[exps] = np.concatenate([tensor.raw, tensor.raw])
+    for i in range(6):
+        router = f"blk.{i}.ffn_gate_inp.weight"
+        planned.append((router, (256, 2), "F32"))
+        values[router] = np.random.default_rng(i).standard_normal((2, 256)).astype(np.float32)
+    path = tmp_path / "experts.gguf"
+    counts = {"llama.expert_count": 2, "llama.expert_used_count": 1}
+    output.write(path, source, planned, values.__getitem__, counts)
+    mixture = Collector(collect.build, path, collect.texts, tmp_path)
+    moments = mixture(1)
+    moments.check(gguf_info.read_header(path))
+    assert len(moments.names) == 6 * 5 and moments.of("blk.0.ffn_up_exps.weight") is None
+    assert training(moments, "blk.5.ffn_gate_inp.weight").shape == (256, 256)
+    left_out = {e["tensor"] for e in mixture.events if e["event"] == "left_out"}
+    assert left_out == {name for name, shape, _ in planned if len(shape) == 3}
 
 
 def test_activations_that_are_not_finite(collect: Collector, tmp_path: Path) -> None:
@@ -210,6 +241,12 @@ def test_the_room_refuses_what_would_do_harm(built: Build, model: Gguf, tmp_path
     with pytest.raises(InputError, match=r"jobs\.txt is one of the texts"):
         room(built, model, tmp_path / "m.gguf", *TEXTS[:2], validation=TEXTS[1])
     assert not list(tmp_path.glob("*m.*"))
+
+
+def test_a_full_disk_is_said_before_the_work(built: Build, model: Gguf, small_disk: Path) -> None:
+    with pytest.raises(MissingError, match="No space left"):
+        room(built, model, small_disk / "m.gguf", TEXTS[0])
+    assert not list(small_disk.iterdir())
 
 
 def test_the_command(built: Build, tmp_path: Path) -> None:

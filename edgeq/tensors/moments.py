@@ -91,6 +91,12 @@ class Moments:
                     f"not {self.width(name)}"
                 )
 
+    @staticmethod
+    def rescaled(matrix: Floats, scales: Floats) -> Floats:
+        """Moments of inputs that are divided by ``scales``, one for each column: H / (s sᵀ), in the shape of H."""
+        s = scales.reshape(-1, matrix.shape[-1]) if matrix.ndim == 3 else scales
+        return (matrix / s[..., :, None] / s[..., None, :]).astype(np.float32)
+
     def _mapped(self, tensor: str) -> Floats:
         info = self._tensors[tensor]
         shape = info.shape[::-1]
@@ -113,9 +119,3 @@ def _squares(tensor: TensorInfo) -> tuple[int, ...] | None:
     shape = tensor.shape
     is_square = len(shape) in (2, 3) and shape[0] == shape[1] and tensor.type == "F32"
     return shape if is_square and (len(shape) == 2 or shape[0] == BLOCK) else None
-
-
-def rescaled(matrix: Floats, scales: Floats) -> Floats:
-    """E[x xᵀ] of inputs that are divided by ``scales``, one for each column: H / (s sᵀ), in the shape of H."""
-    s = scales.reshape(-1, matrix.shape[-1]) if matrix.ndim == 3 else scales
-    return (matrix / s[..., :, None] / s[..., None, :]).astype(np.float32)
