@@ -1,8 +1,8 @@
-"""Everything but the demo: about 15 minutes on two cores. Absolute times mean little, the ratios are the result."""
+"""Everything but the demo: about 17 minutes on two cores. Absolute times mean little, the ratios are the result."""
 
 from __future__ import annotations
 
-from benchmarks import evaluation, ladder, packers, sampling, speed, startup
+from benchmarks import evaluation, ladder, packers, refining, sampling, speed, startup
 from benchmarks.common import MODEL, built, f16_of, padded_of
 from edgeq import models
 from tests.conftest import smollm2_file
@@ -19,6 +19,7 @@ def main() -> None:
     sampling.run(b, small, pairs=21, reps=20)
     ladder.run(b, padded_of(smollm2_file()), pairs=1)
     packers.run(b, pairs=7)
+    refining.run(b, pairs=5)
     evaluation.run(b, smollm2, n_chunks=8, pairs=3)
 
 

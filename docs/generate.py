@@ -34,6 +34,7 @@ from edgeq.records import (  # noqa: E402
     MethodsPlan,
     MethodsRun,
     MethodsTable,
+    Moments,
     Plan,
     Profile,
     Recipe,
@@ -48,6 +49,7 @@ from edgeq.records.advice import Wanted  # noqa: E402
 DEMO = ROOT / "docs" / "demo" / "summary.json"
 COMPARED = ROOT / "docs" / "demo" / "methods.json"
 FRONT = ROOT / "docs" / "demo" / "front.json"
+REFINED = ROOT / "docs" / "demo" / "refined.json"
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 
@@ -161,6 +163,32 @@ def front() -> str:
     )
 
 
+def refined() -> str:
+    """Each type as the encoder makes it, refined, with scales folded in, and with both."""
+    found = store.load(REFINED, Summary)
+    rows = {r.name: r for r in found.rows}
+    pairs = {p.refined_sha256: p for p in found.refined}
+    ways = ("", "-refined", "-awq", "-awq-refined")
+    head = "| type | imatrix | refined | its ratio | AWQ | AWQ, refined | its ratio to AWQ |\n" + "|---" * 7 + "|\n"
+    lines = []
+    for name in (n for n in ("Q2_K", "Q3_K", "Q4_0", "IQ4_XS", "Q4_K", "Q5_K", "Q6_K") if n in rows):
+        cells = []
+        for way in ways:
+            row = rows.get(name + way)
+            q = row.quality if row else None
+            known = q and q.kld and q.kld.se and q.top1
+            cells.append(f"{q.kld.value:.3g} ±{q.kld.se:.1g}, {q.top1.value:.1%}" if q and known else "-")  # type: ignore[union-attr,str-format]
+            if way.endswith("refined"):
+                pair = pairs.get(row.sha256) if row else None
+                ends = f" ({pair.ci95[0]:.2f} to {pair.ci95[1]:.2f})" if pair and pair.ci95 else ""
+                cells.append(f"{pair.ratio.value:.2f}{ends}" if pair else "-")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    scored = next(r.quality.n_tokens for r in found.rows if r.quality)
+    text = ", ".join(c.name for c in found.corpus)
+    about = f"KLD and top-1 agreement on {scored:,} tokens of {text}; ratios of KLD with intervals of 95 % over chunks."
+    return head + "\n".join(lines) + f"\n\n{about}\n"
+
+
 def glance() -> str:
     """Of each method the arm closest to 4.5 bits per weight, on the text that calibration has not seen the like of."""
     table = store.load(COMPARED, MethodsTable)
@@ -183,7 +211,7 @@ def glance() -> str:
 def schema() -> str:
     """JSON Schema of everything that lies on disk."""
     kinds = (BenchRecord, Build, Bundle, EvalRecord, GenerationRecord, Gguf, Imatrix, MethodsPlan, MethodsRun)
-    kinds += (MethodsTable, Plan, Profile, Recipe, Run, Summary, TaskRecord, Front, Sensitivities, TypesRecord)
+    kinds += (MethodsTable, Moments, Plan, Profile, Recipe, Run, Summary, TaskRecord, Front, Sensitivities, TypesRecord)
     (_, components) = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": components}
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
@@ -201,6 +229,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "compared": compared,
     "glance": glance,
     "front": front,
+    "refined": refined,
 }
 
 

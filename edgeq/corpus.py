@@ -52,16 +52,35 @@ def tokenize(
     Halves are cut at a chunk, so that no token of one is seen by the other.
     """
     corpus = read(paths, part)
+    (ids,) = _token_ids(model, (paths,), build)
+    return _chunks(corpus, ids, n_ctx, n_chunks)
+
+
+def tokenize_each(model: Gguf, paths: tuple[Path, ...], build: Build, *, n_ctx: int, part: Part) -> tuple[Tokens, ...]:
+    """As `tokenize`, each text by itself, with all of its chunks."""
+    corpus = [read((path,), part) for path in paths]
+    found = _token_ids(model, tuple((path,) for path in paths), build)
+    return tuple(_chunks(c, ids, n_ctx, 0) for c, ids in zip(corpus, found, strict=True))
+
+
+def _token_ids(model: Gguf, groups: tuple[tuple[Path, ...], ...], build: Build) -> list[np.ndarray]:
+    """The token ids of groups of texts, each group as one text."""
     with store.scratch() as folder:
         out = folder / "tokens.i32"
         request: dict[str, object] = {
             "op": "tokenize",
             "source": model.path,
-            "texts": [str(p) for p in paths],
+            "texts": [[str(p) for p in group] for group in groups],
             "out": str(out),
         }
-        programs.work(build, request, what="tokenizing the text")
-        ids = np.fromfile(out, np.int32)
+        events = programs.work(build, request, what="tokenizing the text")
+        counts = msgspec.convert(programs.one(events, "tokens")["n_tokens"], list[int])
+        return np.split(np.fromfile(out, np.int32), np.cumsum(counts[:-1]))
+
+
+def _chunks(corpus: tuple[Corpus, ...], ids: np.ndarray, n_ctx: int, n_chunks: int) -> Tokens:
+    """The first ``n_chunks`` (0: all) chunks of the part of the text that the corpus names. Raises InputError."""
+    part = corpus[0].part
     total = len(ids) // n_ctx
     first, last = {"all": (0, total), "first half": (0, total // 2), "second half": (total // 2, total)}[part]
     if first == last:

@@ -10,7 +10,7 @@ import msgspec
 
 from edgeq import gguf_info, store
 from edgeq.errors import InputError
-from edgeq.records import Gguf, Imatrix, Recipe, Source
+from edgeq.records import Gguf, Imatrix, Moments, Recipe, Source
 
 # Key in every file that edgeq makes from weights that were quantized before, whatever its own type.
 REQUANTIZED = "edgeq.requantized"
@@ -85,3 +85,15 @@ def describe_imatrix(path: Path) -> Imatrix:
         model_sha256="",
         n_entries=sum(t.name.endswith(".in_sum2") for t in header.tensors),
     )
+
+
+def describe_moments(path: Path) -> Moments:
+    """Second moments as a record, which lies beside their file."""
+    if gguf_info.read_header(path).metadata.get("general.type") != "second-moments":
+        raise InputError(f"{path} holds no second moments.", "`edgeq calibrate --second-moments` makes them.")
+    beside = path.with_suffix(".json")
+    if not beside.exists() or (record := store.load(beside, Moments)).sha256 != store.sha256_file(path):
+        raise InputError(
+            f"{path} has no record of its own beside it.", f"Copy {beside.name} as well, or calibrate again."
+        )
+    return msgspec.structs.replace(record, path=str(path))

@@ -12,11 +12,13 @@ import msgspec
 
 from edgeq import gguf_info, models, plugins, programs, store
 from edgeq.errors import InputError
-from edgeq.records import Adapter, Build, Gguf, Imatrix, Recipe
+from edgeq.records import Adapter, Build, Gguf, Imatrix, Moments, Recipe, RefinedClass, Refinement
 
 # Gets the name of the file being made and the share of all files done.
 Progress = Callable[[str, float], None]
 _ALIGNMENT = 32
+# Others put their own blocks in the place of the encoder's.
+_REFINED_METHODS = ("stock", "activation_aware")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -86,15 +88,22 @@ def quantize(
     build: Build,
     folder: Path,
     *,
+    moments: Moments | None = None,
     n_threads: int,
     on_progress: Progress = lambda *_: None,
 ) -> tuple[Gguf, ...]:
     """Make ``folder/NAME.gguf`` and its record for every recipe; what is there already is kept.
 
     Recipes whose types need an importance matrix are refused beforehand where there is none, and so is a disk that
-    is too small. Each file gets its final name only when it is complete and its header has been checked.
+    is too small. Each file gets its final name only when it is complete and its header has been checked. ``moments``:
+    of the source's inputs, for recipes that refine.
     """
-    keys = {r.name: _key(source, r, imatrix, build) for r in recipes}
+    if moments is None and (without := [r.name for r in recipes if r.refine]):
+        raise InputError(
+            f"{', '.join(without)} can't be refined: there are no second moments of the model's inputs.",
+            "Give --calibration-text, or --statistics from `edgeq calibrate --second-moments`.",
+        )
+    keys = {r.name: _key(source, r, imatrix, moments, build) for r in recipes}
     done = {r.name: found for r in recipes if (found := _finished(folder, r.name, keys[r.name]))}
     todo = [r for r in recipes if r.name not in done]
     if not todo:
@@ -117,7 +126,9 @@ def quantize(
             on_progress(name, (todo.index(recipe_of[name]) + programs.share(e)) / len(todo))
         elif e["event"] == "made":
             made_s, began[0] = time.monotonic() - began[0], time.monotonic()
-            made = _Finished(recipe_of[name], source, imatrix, predictions[name].n_bytes, keys[name], made_s)
+            recipe = recipe_of[name]
+            used = moments if recipe.refine else None
+            made = _Finished(recipe, source, imatrix, used, predictions[name].n_bytes, keys[name], made_s)
             done[name] = made.publish(folder, msgspec.convert(e, _Made))
 
     began = [time.monotonic()]
@@ -125,6 +136,7 @@ def quantize(
     jobs = [
         {
             **_job(source, r, imatrix),
+            "moments": moments if r.refine else None,
             "out": str(store.partial(_path(folder, r.name))),
             "scratch": str(scratch),
         }
@@ -136,6 +148,7 @@ def quantize(
         "jobs": jobs,
         "n_threads": n_threads,
         "pool": str(store.cache_dir() / "pool"),
+        "refiner": build.tool("refine") if moments else None,
     }
     try:
         programs.work(build, request, what="quantizing", on_event=event)
@@ -157,6 +170,11 @@ def _check_method(recipe: Recipe) -> None:
         expected = type(method.OPTIONS[key])
         if type(value) is not expected and not (expected is float and type(value) is int):
             raise InputError(f"{recipe.name}: {key} is {value!r}, and must be like {method.OPTIONS[key]!r}.")
+    if recipe.refine and recipe.method not in _REFINED_METHODS:
+        raise InputError(
+            f"{recipe.name}: what the method {recipe.method} makes can't be refined.",
+            f"Refine with {' or '.join(_REFINED_METHODS)}.",
+        )
     if reason := method.check(recipe):
         raise InputError(f"{recipe.name}: {reason}", "Change the recipe's method, its file_type or its options.")
 
@@ -185,9 +203,10 @@ def _metadata(source: Gguf, recipe: Recipe, imatrix: Imatrix | None) -> dict[str
     return written
 
 
-def _key(source: Gguf, recipe: Recipe, imatrix: Imatrix | None, build: Build) -> str:
+def _key(source: Gguf, recipe: Recipe, imatrix: Imatrix | None, moments: Moments | None, build: Build) -> str:
     used = imatrix.sha256 if imatrix and recipe.imatrix else None
-    return store.key_of("quantize", source.sha256, recipe, used, build.key)
+    refined_by = moments.sha256 if moments and recipe.refine else None
+    return store.key_of("quantize", source.sha256, recipe, used, refined_by, build.key)
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -218,6 +237,7 @@ class _Made(msgspec.Struct, frozen=True):
     adapter: str | None
     rank: int
     adapter_type: str
+    refined: tuple[RefinedClass, ...]
 
 
 class _Finished(msgspec.Struct, frozen=True):
@@ -226,6 +246,7 @@ class _Finished(msgspec.Struct, frozen=True):
     recipe: Recipe
     source: Gguf
     imatrix: Imatrix | None
+    moments: Moments | None
     predicted: int
     key: str
     made_s: float
@@ -261,6 +282,7 @@ class _Finished(msgspec.Struct, frozen=True):
             bpw=(record.n_bytes + (adapter.n_bytes if adapter else 0)) * 8 / record.n_params,
             ideal_bpw=made.ideal_bpw,
             made_s=self.made_s,
+            refined=Refinement(self.moments.sha256, self.moments.n_tokens, made.refined) if self.moments else None,
         )
         store.save(path.with_suffix(".json"), record, self.key)
         return record

@@ -10,6 +10,18 @@ namespace {
 
 constexpr double DAY_S = 86400.0;
 
+int64_t parse_whole(const std::string & text, const std::string & what, int64_t low, int64_t high, bool open) {
+    char * end = nullptr;
+    errno = 0;
+    const long long value = std::strtoll(text.c_str(), &end, 10);
+    if (text.empty() || *end != '\0' || errno != 0 || value < low || value > high) {
+        const std::string range = open ? "of at least " + std::to_string(low)
+                                       : "from " + std::to_string(low) + " to " + std::to_string(high);
+        throw UsageError(what + " must be a whole number " + range + ", not '" + text + "'");
+    }
+    return value;
+}
+
 } // namespace
 
 Args::Args(int argc, char ** argv, const std::vector<std::string> & known) {
@@ -72,6 +84,10 @@ int32_t Args::integer(const std::string & name, int32_t fallback, int32_t low, i
     return values_.count(name) ? integer(name, low, high) : fallback;
 }
 
+int64_t Args::bytes(const std::string & name) const {
+    return parse_whole(get(name), "--" + name, 1, INT64_MAX, true);
+}
+
 double Args::seconds(const std::string & name) const {
     const std::string text = get(name, "0");
     char * end = nullptr;
@@ -83,15 +99,7 @@ double Args::seconds(const std::string & name) const {
 }
 
 int32_t parse_integer(const std::string & text, const std::string & what, int32_t low, int32_t high) {
-    char * end = nullptr;
-    errno = 0;
-    const long long value = std::strtoll(text.c_str(), &end, 10);
-    if (text.empty() || *end != '\0' || errno != 0 || value < low || value > high) {
-        const std::string range = high == INT32_MAX ? "of at least " + std::to_string(low)
-                                                    : "from " + std::to_string(low) + " to " + std::to_string(high);
-        throw UsageError(what + " must be a whole number " + range + ", not '" + text + "'");
-    }
-    return static_cast<int32_t>(value);
+    return static_cast<int32_t>(parse_whole(text, what, low, high, high == INT32_MAX));
 }
 
 } // namespace edgeq

@@ -32,6 +32,9 @@ public:
     int32_t integer(const std::string & name, int32_t low, int32_t high = INT32_MAX) const;
     int32_t integer(const std::string & name, int32_t fallback, int32_t low, int32_t high) const;
 
+    // A number of bytes, at least 1.
+    int64_t bytes(const std::string & name) const;
+
     // Seconds from 0 to a day, 0 where the option is not given.
     double seconds(const std::string & name) const;
 

@@ -2,9 +2,9 @@
 
 #include "failure.h"
 #include "files.h"
+#include "host_data.h"
 #include "tensor_name.h"
 
-#include "ggml-backend.h"
 #include "gguf.h"
 
 #include <cmath>
@@ -15,15 +15,6 @@ namespace edgeq {
 
 namespace {
 
-// llama-imatrix ignores products of fewer than 16 rows and everything outside the blocks.
-bool is_wanted(const ggml_tensor * t) {
-    if (t->op == GGML_OP_MUL_MAT_ID) {
-        return true;
-    }
-    return t->op == GGML_OP_MUL_MAT && t->src[1]->type == GGML_TYPE_F32 && t->src[1]->ne[1] >= 16 &&
-           is_block_weight(t->src[0]);
-}
-
 void add_squares(float * sums, const float * x, int64_t n) {
     for (int64_t i = 0; i < n; ++i) {
         sums[i] += x[i] * x[i];
@@ -32,18 +23,13 @@ void add_squares(float * sums, const float * x, int64_t n) {
 
 } // namespace
 
-bool ImportanceCollector::on_tensor(ggml_tensor * tensor, bool ask, void * collector) {
-    auto * self = static_cast<ImportanceCollector *>(collector);
-    if (ask) {
-        return is_wanted(tensor);
+// llama-imatrix ignores products of fewer than 16 rows and everything outside the blocks.
+bool ImportanceCollector::wants(const ggml_tensor * t) {
+    if (t->op == GGML_OP_MUL_MAT_ID) {
+        return true;
     }
-    // Called from C code inside llama_decode: no exception may leave; false ends the graph's computation.
-    try {
-        self->collect(tensor);
-    } catch (const std::exception & error) {
-        self->problem_ = error.what();
-    }
-    return self->problem_.empty();
+    return t->op == GGML_OP_MUL_MAT && t->src[1]->type == GGML_TYPE_F32 && t->src[1]->ne[1] >= 16 &&
+           is_block_weight(t->src[0]);
 }
 
 void ImportanceCollector::collect(const ggml_tensor * product) {
@@ -52,12 +38,7 @@ void ImportanceCollector::collect(const ggml_tensor * product) {
     if (input->type != GGML_TYPE_F32 || input->nb[0] != sizeof(float)) {
         throw Failure("input", "activations of " + name + " are not contiguous F32");
     }
-    const char * activations = static_cast<const char *>(input->data);
-    if (!ggml_backend_buffer_is_host(input->buffer)) {
-        host_copy_.resize(ggml_nbytes(input));
-        ggml_backend_tensor_get(input, host_copy_.data(), 0, host_copy_.size());
-        activations = host_copy_.data();
-    }
+    const char * activations = host_data(input, host_copy_);
     if (product->op == GGML_OP_MUL_MAT_ID) {
         collect_experts(product, name, activations);
     } else {

@@ -16,19 +16,17 @@ struct ImportanceEntry {
     std::vector<int64_t> counts; // rows that went into it
 };
 
-// Listens to a context's matrix multiplications through cb_eval and adds up what llama-imatrix adds up, in the same
-// order, so that the values are the same to the last bit.
+// Adds up what llama-imatrix adds up of a context's matrix multiplications, in the same order, so that the values are
+// the same to the last bit.
 class ImportanceCollector {
 public:
-    // llama_context_params::cb_eval; its user data is the collector.
-    static bool on_tensor(ggml_tensor * tensor, bool ask, void * collector);
+    static bool wants(const ggml_tensor * node);
+    // Takes the input of a node that it wants, when that is computed. Throws Failure "input".
+    void collect(const ggml_tensor * product);
 
-    // Why collecting stopped, "" if it did not: decoding with a stopped collector gives nothing to use.
-    const std::string & problem() const { return problem_; }
     const std::map<std::string, ImportanceEntry> & entries() const { return entries_; }
 
 private:
-    void collect(const ggml_tensor * product);
     void collect_dense(const ggml_tensor * product, const std::string & name, const char * activations);
     void collect_experts(const ggml_tensor * product, const std::string & name, const char * activations);
     ImportanceEntry * entry(const std::string & name, size_t n_sums, size_t n_counts);
@@ -36,7 +34,6 @@ private:
 
     std::map<std::string, ImportanceEntry> entries_; // in the order of names, which is the order in the file
     std::vector<char> host_copy_;                    // of activations that lie on another device
-    std::string problem_;
 };
 
 // Writes llama.cpp's GGUF form of an importance matrix. Throws Failure "output".

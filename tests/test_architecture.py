@@ -27,7 +27,7 @@ NOUNS = {"records", "errors"}
 TOOLBOX = {"shell", "store", "device", "gguf_info", "plugins", "manifest", "toolchain"}
 ROOMS = {
     *("convert", "calibrate", "train", "allocate", "quantize", "build", "bench", "evaluate", "analyze", "report"),
-    *("profiles", "fit", "bundle", "verify", "export", "show", "doctor"),
+    *("profiles", "fit", "bundle", "verify", "export", "show", "doctor", "refine"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -65,9 +65,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "convert": NOUNS | {"convert", "converter", "models", "store", "tensors"},
     "train": NOUNS
     | {"converter", "corpus", "device", "gguf_info", "models", "plugins", "programs", "store", "tensors"},
-    "calibrate": NOUNS | {"corpus", "gguf_info", "programs", "store"},
+    "calibrate": NOUNS | {"corpus", "device", "gguf_info", "programs", "store"},
     "allocate": NOUNS | {"allocate", "corpus", "gguf_info", "plugins", "programs", "store"},
     "quantize": NOUNS | {"gguf_info", "models", "plugins", "programs", "store"},
+    "refine": NOUNS | {"gguf_info", "models", "programs", "store"},
     "bench": NOUNS | {"access", "bench", "device", "instruments", "plugins", "programs", "recorder", "stats", "store"},
     "evaluate": NOUNS | {"corpus", "device", "evaluate", "gguf_info", "plugins", "programs", "store", "tasks"},
     "fit": NOUNS | {"device", "fit", "gguf_info", "programs"},

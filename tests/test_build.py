@@ -199,6 +199,6 @@ def test_the_wheel_is_pure_and_carries_what_a_build_needs(tmp_path: Path) -> Non
     modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "edgeq").rglob("*.py")}
     assert modules <= names
     for folder in ("native", "profiles", "recipes"):
-        for file in (ROOT / folder).iterdir():
-            assert f"edgeq/_share/{folder}/{file.name}" in names
+        for file in (p for p in (ROOT / folder).rglob("*") if p.is_file()):
+            assert f"edgeq/_share/{file.relative_to(ROOT).as_posix()}" in names
     assert "edgeq/_share/CMakeLists.txt" in names

@@ -43,6 +43,7 @@ def copied(made: Path, tmp_path: Path) -> Path:
 def test_a_bundle_holds_what_it_needs_and_verifies(copied: Path) -> None:
     files = {p.relative_to(copied).as_posix() for p in copied.rglob("*") if p.is_file()}
     assert {"run.sh", "bench.sh", "profile.yaml", "licenses/llama.cpp.txt", "models/Q2_K.gguf"} <= files
+    assert not [name for name in files if "refine" in name or "quantize" in name]
     listed = json.loads((copied / "manifest.json").read_text())["sha256"]
     assert set(listed) == files - {"manifest.json"}
     done = edgeq("verify", copied)

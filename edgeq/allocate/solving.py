@@ -18,8 +18,8 @@ from edgeq.errors import InputError
 from edgeq.gguf_info import Header
 from edgeq.records import Allocation, Gguf, Recipe, Segment, Sensitivities
 
-# What a file says of its making, at most: names of recipe, importance matrix and text.
-_METADATA_BYTES = 1024
+# What a file says of its making, at most: names of recipe, importance matrix and texts, shrinkages of its refining.
+_METADATA_BYTES = 4096
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from edgeq.analyze.notes import name_of, row_notes, warnings
 from edgeq.analyze.pmic import PmicFit, fit_pmic
 from edgeq.analyze.quality import front, quality
 from edgeq.analyze.recording import Recorded, recording
+from edgeq.analyze.refined import refined_pairs
 from edgeq.analyze.speed import speeds
 from edgeq.analyze.types import type_speeds
 from edgeq.records import BenchRecord, EvalRecord, Gguf, Host, Row, Summary, Tariff
@@ -85,6 +86,7 @@ def summarize(
         front=front(rows),
         tariff=tariff,
         comparisons=comparisons(benches),
+        refined=refined_pairs(evals),
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from edgeq.analyze.methods.fidelity import by_text, text_of
+from edgeq.analyze.refined import kld_over
 from edgeq.records import (
     Allocation,
-    Estimate,
     EvalRecord,
     Figure,
     Front,
@@ -19,7 +19,6 @@ from edgeq.records import (
     Sensitivities,
     Verdict,
 )
-from edgeq.stats.paired import block_means, paired_ratio
 
 # Beyond it damages no longer add up, and a smaller model with more bits a weight is the better one.
 _USEFUL_KLD = 0.5
@@ -75,6 +74,7 @@ def _row(file: Gguf, evals: Sequence[EvalRecord], kind: str) -> FrontRow:
         n_bytes=file.n_bytes,
         bpw=file.bpw,
         folded=bool(file.recipe and file.recipe.options.get("fold")),
+        refined=bool(file.recipe and file.recipe.refine),
         quality=by_text(evals),
     )
 
@@ -92,13 +92,13 @@ def _mix(
             continue
         _, rival, record = min(theirs, key=lambda t: (t[0], t[1].n_bytes))
         names[text] = rival.recipe.name if rival.recipe else rival.file_type
-        figures[text] = _ratio(ours, record)
+        figures[text] = kld_over(ours, record)
     row = _row(file, evals, "mix")
     return FrontRow(
         **{
             **{f: getattr(row, f) for f in row.__struct_fields__},
             "target": a.target,
-            "predicted_kld": a.predicted_kld,
+            "predicted_kld": None if row.refined else a.predicted_kld,  # probes are of what the encoder makes
             "rivals": names,
             "against": figures,
             "verdict": _verdict(figures),
@@ -133,15 +133,6 @@ def _over_texts(row: FrontRow) -> float:
 def mean_kld(record: EvalRecord) -> float:
     """In nats, over all scored tokens."""
     return float(np.frombuffer(record.kld_f32, "<f4").astype(np.float64).mean())
-
-
-def _ratio(ours: EvalRecord, theirs: EvalRecord) -> Figure:
-    size = ours.settings.n_ctx - 1 - ours.settings.first
-    a, b = (block_means(np.frombuffer(e.kld_f32, "<f4").astype(np.float64), size) for e in (theirs, ours))
-    found = paired_ratio(a, b)
-    if found is None:
-        return Figure(Estimate(float(b.mean() / a.mean())))
-    return Figure(found.estimate, found.ci95)
 
 
 def _notes(allocations: Sequence[Allocation], rows: Sequence[FrontRow], best: Mapping[str, str]) -> Iterable[Note]:

@@ -40,6 +40,7 @@ _TOOLS = {
     "score": "edgeq-score",
     "types": "edgeq-types",
     "sensitivity": "edgeq-sensitivity",
+    "refine": "libedgeq-refine.so",
 }
 _SERVER = {"server": "llama-server"}
 # While it is being made; the CUDA backend's objects are the largest.
@@ -201,10 +202,12 @@ def _finished(wanted: Build, before: tuple[str, ...] | None) -> Build | None:
 
 
 def _sums(made: Path, b: Build) -> dict[str, str]:
-    """SHA-256 of each tool by its role, and of each library by its file name."""
+    """SHA-256 of each tool by its role, and of each other library by its file name."""
+    tools = {role: made / Path(tool).name for role, tool in b.tools.items()}
     libraries = sorted(p for p in made.iterdir() if ".so" in p.name or p.suffix == ".dylib")
+    libraries = [p for p in libraries if p not in tools.values()]
     return {
-        **{role: store.sha256_file(made / Path(tool).name) for role, tool in b.tools.items()},
+        **{role: store.sha256_file(path) for role, path in tools.items()},
         **{p.name: store.sha256_file(p) for p in libraries if not p.is_symlink()},
     }
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     "--probe", type=click.Choice(["tensor", "segment"]), help="What is probed at a time [by the model's size]."
 )
 @click.option("--fold", is_flag=True, help="Also mix types for weights with activation-aware scales folded in (AWQ).")
+@click.option("--refine", is_flag=True, help="Round better into the same bytes; of mixes for a target, both are made.")
+@click.option("--statistics", help="Second moments for --refine [of the calibration texts].")
 @click.option(
     "--chunks", type=click.IntRange(2), default=16, help="Chunks of 512 tokens of each --text to measure [16]."
 )
@@ -56,6 +58,8 @@ def command(
     allow_requantize: bool,
     threads: int | None,
     as_json: bool,
+    refine: bool,
+    statistics: str | None,
     **search: Any,
 ) -> None:
     """Make one GGUF of each type from MODEL (an F16 or BF16 GGUF), or the best ones for a budget.
@@ -64,10 +68,13 @@ def command(
     then measured beside llama.cpp's own of about their sizes on text that the search has not seen. --types adds more of
     those. Interrupted, the same command carries on.
     """
-    from edgeq import build, device, models, pipeline
+    from rich.console import Console
+
+    from edgeq import build, device, models, pipeline, report
     from edgeq.cli import _tables
     from edgeq.cli._progress import step
     from edgeq.convert import convert
+    from edgeq.pipeline import refining
     from edgeq.quantize import plan, quantize
     from edgeq.records import FrontPlan, Plan
 
@@ -83,6 +90,8 @@ def command(
             types=types,
             imatrix=str(imatrix) if imatrix else None,
             n_threads=threads or 0,
+            refine=refine,
+            statistics=statistics,
             **search,
         )
         _search(asked, source, out, dry_run=dry_run, as_json=as_json)
@@ -91,6 +100,8 @@ def command(
     with step("build") as update:
         built = build.build(on_progress=lambda text, share: update(share, text))
     chosen = pipeline.choose(Plan(model=str(model), types=types, recipes=recipes), built)
+    if refine:
+        chosen = tuple(map(refining.refined, chosen))
     if dry_run:
         predictions = plan(source, chosen, matrix, built)
         if as_json:
@@ -98,6 +109,12 @@ def command(
         else:
             _tables.predictions(source, predictions)
         return
+    n_threads = threads or device.physical_cores()
+    moments = None
+    if refine:
+        seen = refining.statistics(statistics, search["calibration_text"])
+        moments = refining.moments(source, seen, built, out, n_threads, step)
+        matrix = matrix or refining.importance(source, seen, built, out, n_threads, step)
     with step("quantize") as update:
         made = quantize(
             source,
@@ -105,13 +122,17 @@ def command(
             matrix,
             built,
             out,
-            n_threads=threads or device.physical_cores(),
+            moments=moments,
+            n_threads=n_threads,
             on_progress=lambda name, share: update(share, name),
         )
     if as_json:
         echo_json(made)
-    else:
-        _tables.files(made)
+        return
+    _tables.files(made)
+    for file in made:
+        if file.refined:
+            Console().print(f"\n{file.recipe.name if file.recipe else file.name}", report.refined_terminal(file))
 
 
 def _search(asked: FrontPlan, source: Gguf, out: Path, *, dry_run: bool, as_json: bool) -> None:
@@ -125,7 +146,8 @@ def _search(asked: FrontPlan, source: Gguf, out: Path, *, dry_run: bool, as_json
     if dry_run:
         allocations = budgets.search(asked, source, out, step).allocations
         for allocation in allocations:
-            budgets.write_recipe(allocation.recipe, out)
+            if not allocation.recipe.refine:
+                budgets.write_recipe(allocation.recipe, out)
         if as_json:
             echo_json(allocations)
         else:

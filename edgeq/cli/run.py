@@ -22,6 +22,8 @@ from edgeq.cli._options import THREADS, Names, echo_json, json_option
     "and the second half is evaluated.",
 )
 @click.option("--imatrix/--no-imatrix", default=None, help="Use an importance matrix [yes].")
+@click.option("--refine", is_flag=True, default=None, help="Make each file a second time, rounded better (refined).")
+@click.option("--statistics", help="Second moments for --refine [of the calibration texts].")
 @click.option("--profile", help="Device profile: a name from the shelf or a YAML file [local].")
 @click.option("--tests", type=Names(), help="Bench tests [pp512,tg128]; depth as tg128@d4096.")
 @click.option("--reps", "n_reps", type=click.IntRange(1), help="Timed repetitions of each test [10].")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from edgeq.pipeline.run import Steps, choose, run, texts
+from edgeq.pipeline.run import choose, run, texts
+from edgeq.pipeline.steps import Steps
 
 __all__ = ["Steps", "choose", "run", "texts"]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from edgeq import (
     allocate,
     analyze,
@@ -26,7 +28,8 @@ from edgeq import (
 from edgeq.allocate import Base, Solver, Target
 from edgeq.corpus import Part
 from edgeq.errors import InputError
-from edgeq.pipeline.run import Steps
+from edgeq.pipeline import refining
+from edgeq.pipeline.steps import Steps
 from edgeq.records import (
     Allocation,
     Build,
@@ -36,6 +39,7 @@ from edgeq.records import (
     FrontPlan,
     Gguf,
     Imatrix,
+    Moments,
     Note,
     Recipe,
     TypesRecord,
@@ -57,6 +61,7 @@ class Found:
 
     source: Gguf
     imatrix: Imatrix | None
+    moments: Moments | None
     built: Build
     solver: Solver
     targets: tuple[Target, ...]
@@ -124,7 +129,12 @@ def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
     allocations = [solver.solve(target) for target in targets]
     if plan.fold:
         allocations += [solver.solve(target, fold=True) for target in targets]
-    return Found(source, imatrix, built, solver, targets, tuple(allocations))
+    moments = None
+    if plan.refine:
+        asked = refining.statistics(plan.statistics, calibrated, parts[1])
+        moments = refining.moments(source, asked, built, folder, n_threads, steps)
+        allocations += [msgspec.structs.replace(a, recipe=refining.refined(a.recipe)) for a in allocations]
+    return Found(source, imatrix, moments, built, solver, targets, tuple(allocations))
 
 
 def front(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Front:
@@ -141,6 +151,7 @@ def front(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Front:
                 found.imatrix,
                 found.built,
                 folder,
+                moments=found.moments,
                 n_threads=n_threads,
                 on_progress=lambda name, share: update(share, name),
             )
@@ -150,7 +161,8 @@ def front(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Front:
     allocations, mixes = [a for a, _, _ in made], [file for _, file, _ in made]
     files = (*mixes, *beside)
     for allocation in allocations:
-        write_recipe(allocation.recipe, folder)
+        if not allocation.recipe.refine:  # llama-quantize can't make the others
+            write_recipe(allocation.recipe, folder)
     evaluated, _, parts = texts(plan)
     evals: list[EvalRecord] = []
     settings = EvalSettings(n_ctx=_N_CTX, n_chunks=plan.chunks, first=_N_CTX // 2, n_threads=n_threads)
@@ -266,13 +278,15 @@ def _made(
     while (sized := fit.fit(file, profile, found.built, n_ctx=plan.ctx, n_threads=n_threads)).margin_bytes < 0:
         target = replace(target, max_bytes=target.max_bytes + sized.margin_bytes)
         try:
-            allocation = found.solver.solve(target, fold=bool(allocation.recipe.options))
+            solved = found.solver.solve(target, fold=bool(allocation.recipe.options))
         except InputError as err:
             lacking = f"{-sized.margin_bytes / 2**20:,.1f} MiB too much at {allocation.bpw:.2f} bpw"
             raise InputError(
                 f"No file of these types fits on {sized.profile} with {plan.ctx:,} tokens of context: {lacking}.",
                 "Give a smaller --ctx, or more --candidates.",
             ) from err
+        recipe = refining.refined(solved.recipe) if allocation.recipe.refine else solved.recipe
+        allocation = msgspec.structs.replace(solved, recipe=recipe)
         (file,) = make([allocation.recipe])
     verdict = "fits" if sized.verdict == "fits" else "is tight"
     spare = f"{sized.margin_bytes / 2**20:,.1f} MiB to spare"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeq import calibrate, gguf_info, models, quantize, train
 from edgeq.errors import EdgeqError, InputError, ToolError
-from edgeq.pipeline.run import Update
+from edgeq.pipeline.steps import Update
 from edgeq.records import Arm, Build, Gguf, Imatrix, MethodsPlan, Recipe
 
 

@@ -13,7 +13,7 @@ from edgeq.corpus import Part
 from edgeq.errors import InputError, ToolError
 from edgeq.evaluate import Candidate
 from edgeq.pipeline.making import texts
-from edgeq.pipeline.run import Steps, Update
+from edgeq.pipeline.steps import Steps, Update
 from edgeq.records import (
     Activations,
     Arm,

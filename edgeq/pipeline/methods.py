@@ -14,7 +14,7 @@ from edgeq.access import Access
 from edgeq.errors import InputError
 from edgeq.pipeline.making import Files, texts
 from edgeq.pipeline.measuring import Measuring
-from edgeq.pipeline.run import Steps
+from edgeq.pipeline.steps import Steps
 from edgeq.records import Arm, MethodsPlan, MethodsRun, MethodsTable, Recipe
 from edgeq.run_folder import RunFolder
 

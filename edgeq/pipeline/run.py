@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
 
 import edgeq
 from edgeq import (
@@ -27,17 +24,10 @@ from edgeq.access import Access
 from edgeq.analyze.advice import of_summary
 from edgeq.corpus import Part
 from edgeq.errors import InputError
+from edgeq.pipeline import refining
+from edgeq.pipeline.steps import Steps
 from edgeq.records import Build, EvalRecord, EvalSettings, Plan, Recipe, Run, Summary
 from edgeq.run_folder import RunFolder
-
-Update = Callable[..., None]
-
-
-class Steps(Protocol):
-    """Shows what is going on: ``with steps("quantize") as update: update(share, text)``."""
-
-    def __call__(self, name: str) -> AbstractContextManager[Update]:
-        """Begin a step; the value is called with the share done (or None) and a word on what is being done."""
 
 
 def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
@@ -79,6 +69,10 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                     n_threads=tests.n_threads,
                     on_progress=update,
                 )
+        moments = None
+        if plan.refine:
+            asked = refining.statistics(plan.statistics, calibrated, parts[1])
+            moments = refining.moments(source, asked, built, folder.models, tests.n_threads, steps)
         with steps("quantize") as update:
             files = quantize.quantize(
                 source,
@@ -86,6 +80,7 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                 imatrix,
                 built,
                 folder.models,
+                moments=moments,
                 n_threads=tests.n_threads,
                 on_progress=lambda name, share: update(share, name),
             )
@@ -121,6 +116,8 @@ def choose(plan: Plan, built: Build) -> tuple[Recipe, ...]:
     stock = [quantize.stock_recipe(name, built, imatrix=plan.imatrix) for name in plan.types]
     mixed = [plugins.settings("recipes", name, Recipe) for name in plan.recipes]
     recipes = {r.name: r for r in (*stock, *mixed)}
+    if plan.refine:
+        recipes |= {r.name: r for r in map(refining.refined, tuple(recipes.values()))}
     if not recipes:
         raise InputError("There is nothing to make.", "Name file types (--types Q4_K_M,IQ3_XXS) or --recipes.")
     return tuple(recipes.values())

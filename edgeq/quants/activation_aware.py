@@ -76,6 +76,7 @@ def apply(work: Work) -> Made:
         work.on_progress(layer + 1, family.n_layers)
     folded = work.scratch / "folded.gguf"
     folding.write(work.source, factors, folded, work.on_progress)
-    work.stock(folded, work.out, work.recipe, folding.rescaled(work.importance, factors) if weigh else None)
+    importances = folding.rescaled(work.importance, factors) if weigh else None
+    work.stock(folded, work.out, work.recipe, importances, factors.columns)
     folded.unlink()
     return Made()

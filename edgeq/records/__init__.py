@@ -27,6 +27,7 @@ from edgeq.records.decide import (
     Fit,
     Memory,
     Quality,
+    RefinedPair,
     Row,
     Speed,
     Summary,
@@ -61,7 +62,17 @@ from edgeq.records.methods import (
     TaskResult,
 )
 from edgeq.records.plan import Measured, MethodsPlan, MethodsRun, Plan, Run
-from edgeq.records.prepare import Adapter, Corpus, Gguf, Imatrix, Recipe, Source
+from edgeq.records.prepare import (
+    Adapter,
+    Corpus,
+    Gguf,
+    Imatrix,
+    Moments,
+    Recipe,
+    RefinedClass,
+    Refinement,
+    Source,
+)
 from edgeq.records.sensing import Channel, Meter, PmicModel, Sampling, Scope, Trace
 from edgeq.records.speeds import TypeSpeed, TypeSpeeds, TypesRecord, TypesSettings, WeightType
 
@@ -109,6 +120,7 @@ __all__ = [
     "MethodsPlan",
     "MethodsRun",
     "MethodsTable",
+    "Moments",
     "Note",
     "Phase",
     "Plan",
@@ -120,6 +132,9 @@ __all__ = [
     "Quality",
     "Recipe",
     "Record",
+    "RefinedClass",
+    "RefinedPair",
+    "Refinement",
     "Row",
     "Run",
     "Sampling",

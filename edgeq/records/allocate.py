@@ -95,7 +95,8 @@ class FrontPlan(Record, frozen=True):
     """Everything that one search for files was asked to do, with the same keys as the options of the command.
 
     ``types``: file types to measure beside the mixes, empty for those that are nearest in size. ``candidates``: what a
-    tensor may be given. Without texts those that come with edgeq are taken.
+    tensor may be given. Without texts those that come with edgeq are taken. ``refine``: make each mix a second time,
+    refined by ``statistics`` or, without, by those of the calibration texts.
     """
 
     model: str
@@ -110,6 +111,8 @@ class FrontPlan(Record, frozen=True):
     candidates: tuple[str, ...] = ("K", "I")
     probe: ProbeBy | None = None
     fold: bool = False
+    refine: bool = False
+    statistics: str | None = None
     chunks: int = 16
     calibration_chunks: int = 64
     n_threads: int = 0
@@ -133,6 +136,7 @@ class FrontRow(Record, frozen=True):
     n_bytes: int
     bpw: float
     folded: bool = False
+    refined: bool = False
     target: str | None = None
     predicted_kld: float | None = None
     quality: dict[str, Quality] = msgspec.field(default_factory=dict)

@@ -8,7 +8,7 @@ import msgspec
 # 2: energy and its channels' errors, memory by kind, throttling, meters, idle phases, what sampling cost.
 # 3: builds with versions and self-tests, profiles with everything that is known of a device, boards in hosts.
 # 4: adapters and options of methods, overwritten activations, tasks, continuations, the table of methods.
-# 5: what tensors are worth, allocations and fronts, speeds of weight types.
+# 5: what tensors are worth, allocations and fronts, speeds of weight types, second moments, refining.
 SCHEMA = 5
 
 

@@ -107,6 +107,20 @@ class Comparison(Record, frozen=True):
     scope: str = ""
 
 
+class RefinedPair(Record, frozen=True):
+    """A refined file and the same file as the encoder made it, on the same tokens of ``text``.
+
+    ``ratio``: mean KLD of the refined one over the other's, with its 95 % interval over chunks of text.
+    """
+
+    refined_sha256: str
+    stock_sha256: str
+    text: str
+    ratio: Estimate
+    ci95: tuple[float, float] | None
+    verdict: Literal["better", "no better", "worse"]
+
+
 class Tariff(Record, frozen=True):
     """What energy and hardware cost, in any currency. ``efficiency``: energy at the scope over energy at the wall."""
 
@@ -236,3 +250,4 @@ class Summary(Record, frozen=True):
     front: tuple[str, ...]
     tariff: Tariff | None = None
     comparisons: tuple[Comparison, ...] = ()
+    refined: tuple[RefinedPair, ...] = ()

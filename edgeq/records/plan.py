@@ -9,7 +9,10 @@ from edgeq.records.device import Host
 
 
 class Plan(Record, frozen=True):
-    """Everything that one run was asked to do. A plan file has the same keys as the options of ``edgeq run``."""
+    """Everything that one run was asked to do. A plan file has the same keys as the options of ``edgeq run``.
+
+    ``refine``: make each file a second time, refined by ``statistics`` or, without, by those of the calibration texts.
+    """
 
     model: str
     types: tuple[str, ...] = ()
@@ -17,6 +20,8 @@ class Plan(Record, frozen=True):
     text: tuple[str, ...] = ()
     calibration_text: tuple[str, ...] = ()
     imatrix: bool = True
+    refine: bool = False
+    statistics: str | None = None
     profile: str = "local"
     tests: tuple[str, ...] = ("pp512", "tg128")
     n_reps: int = 10

@@ -27,7 +27,7 @@ class Gguf(Record, frozen=True):
     ``None`` where the name promises none (F16, F32). ``requantized`` marks files that descend from weights that
     had been quantized before. ``bpw`` counts an ``adapter`` too, ``n_bytes`` does not. ``ideal_bpw``:
     bits per weight of the quantized matrices if each scale were stored once, where the format repeats it.
-    ``made_s``: how long making it took.
+    ``made_s``: how long making it took. ``refined``: what refining its tensors has come to, of a file that is.
     """
 
     path: str
@@ -50,6 +50,7 @@ class Gguf(Record, frozen=True):
     adapter: Adapter | None = None
     ideal_bpw: float | None = None
     made_s: float | None = None
+    refined: Refinement | None = None
 
     @property
     def all_bytes(self) -> int:
@@ -79,8 +80,54 @@ class Imatrix(Record, frozen=True):
     n_entries: int
 
 
+class Moments(Record, frozen=True):
+    """Second moments of activations, E[x xᵀ] (GGUF), and what they were computed from.
+
+    ``n_tokens``: of all texts of ``corpus`` together, each of which counts the same. ``form``: whole matrices, or
+    blocks of 256 columns on their diagonals where the width is a multiple. ``n_inputs``: matrices that read the same
+    activations share theirs.
+    """
+
+    path: str
+    sha256: str
+    corpus: tuple[Corpus, ...]
+    validation: Corpus
+    n_tokens: int
+    n_ctx: int
+    form: Literal["full", "blocks"]
+    model_sha256: str
+    n_inputs: int
+
+
+class RefinedClass(Record, frozen=True):
+    """The same matrix of all blocks in one type ("ffn_down Q4_K"), of ``n_tensors``.
+
+    ``shrinkage``: λ, None where the encoder's blocks were the better ones. ``n_better``: tensors whose validation loss
+    fell; the others are as the encoder made them. ``loss``: validation loss of the class over the encoder's.
+    ``changed``: share of codes.
+    """
+
+    name: str
+    n_tensors: int
+    n_better: int
+    shrinkage: float | None
+    loss: float
+    changed: float
+
+
+class Refinement(Record, frozen=True):
+    """What refining has made of a file's tensors, by which second moments."""
+
+    moments_sha256: str
+    n_tokens: int
+    classes: tuple[RefinedClass, ...]
+
+
 class Recipe(Record, frozen=True):
-    """How to make one file: the settings of one quantization method. ``options`` are the method's own."""
+    """How to make one file: the settings of one quantization method. ``options`` are the method's own.
+
+    ``refine``: whether what the encoder makes is refined with the second moments of the model's inputs.
+    """
 
     name: str
     file_type: str
@@ -90,6 +137,7 @@ class Recipe(Record, frozen=True):
     overrides: tuple[tuple[str, str], ...] = ()
     token_embedding_type: str | None = None
     output_tensor_type: str | None = None
+    refine: bool = False
     options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from edgeq.report.all_plots import plots
 from edgeq.report.as_csv import csv
 from edgeq.report.as_html import html
 from edgeq.report.as_markdown import markdown
+from edgeq.report.as_refined import refined_terminal
 from edgeq.report.as_terminal import terminal
 from edgeq.report.as_types import types_terminal
 from edgeq.report.budgets import allocations_terminal, budgets_html, budgets_terminal
@@ -30,6 +31,7 @@ __all__ = [
     "methods_terminal",
     "plots",
     "png",
+    "refined_terminal",
     "svg",
     "terminal",
     "types_terminal",

@@ -42,6 +42,7 @@ def html(
         sections.memory_figure(plots),
         sections.run_figures(plots),
         sections.cost_part(summary),
+        sections.refined_part(summary),
         sections.comparison_part(summary),
         background.composition(summary),
         sections.note_list(summary),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeq.records import Summary
-from edgeq.report import comparison, cost, energy
+from edgeq.report import comparison, cost, energy, refined
 from edgeq.report.all_plots import Plots
 from edgeq.report.charts import Chart
 from edgeq.report.columns import headline
@@ -152,6 +152,11 @@ def cost_part(summary: Summary) -> str:
 def comparison_part(summary: Summary) -> str:
     """Pairs of files measured in turns."""
     return _part("turns", comparison.part(summary), "Ratios of files measured in turns.")
+
+
+def refined_part(summary: Summary) -> str:
+    """Refined files against their counterparts."""
+    return _part("refined", refined.part(summary), "Ratios of the KLD of refined files.")
 
 
 def _part(name: str, part: Part[Item] | None, caption: str, figure: str = "") -> str:

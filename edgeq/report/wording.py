@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeq.records import Corpus, Row, Summary
-from edgeq.report import comparison, condition, cost, energy
+from edgeq.report import comparison, condition, cost, energy, refined
 from edgeq.report.figures import ESTIMATED, count
 from edgeq.report.rows import devices, ordered, plain, sentence, tests
 from edgeq.report.subjects import listed, tests_of
@@ -61,7 +61,8 @@ def _states(summary: Summary) -> list[str]:
 
 def parts(summary: Summary) -> list[Part[Any]]:
     """What follows the headline table."""
-    return [part for part in (energy.part(summary), cost.part(summary), comparison.part(summary)) if part]
+    found = (refined.part(summary), energy.part(summary), cost.part(summary), comparison.part(summary))
+    return [part for part in found if part]
 
 
 def remarks(summary: Summary) -> list[str]:

@@ -1,4 +1,4 @@
-"""Room: what is in a file that edgeq reads or writes: a model, an importance matrix, a record."""
+"""Room: what is in a file that edgeq reads or writes: a model, statistics of its activations, a record."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from edgeq.errors import InputError
 from edgeq.gguf_info import read_header, safe
 from edgeq.show.imatrix import gguf_imatrix, legacy_imatrix
 from edgeq.show.model import model
+from edgeq.show.moments import moments
 from edgeq.show.page import Grid, Page, lines
 from edgeq.show.record import record
 
 __all__ = ["Grid", "Page", "lines", "show"]
 
-_HINT = "It shows GGUF models, importance matrices, and the records that edgeq leaves in its folders."
+_HINT = "It shows GGUF models, importance matrices, second moments, and the records that edgeq leaves in its folders."
 
 
 def show(path: Path, *, tensors: bool = False) -> Page:
@@ -26,6 +27,8 @@ def show(path: Path, *, tensors: bool = False) -> Page:
         header = read_header(path)
         if header.metadata.get("general.type") == "imatrix":
             return gguf_imatrix(path, header)
+        if header.metadata.get("general.type") == "second-moments":
+            return moments(path, header)
         return model(path, header, tensors)
     if head.startswith(b"\x1f\x8b") or head.lstrip().startswith(b"{"):
         return record(path)

@@ -45,7 +45,7 @@ def gguf_imatrix(path: Path, header: Header) -> Page:
             name = tensor.name.removesuffix(_SUMS)
             if name != tensor.name and name in counts and tensor.type == counts[name].type == "F32":
                 entries.append(_entry(name, _values(file, tensor), _values(file, counts[name])))
-        datasets = _strings(file, header, "imatrix.datasets")
+        datasets = strings(file, header, "imatrix.datasets")
     beside = path.with_suffix(".json")
     made = store.try_load(beside, Imatrix) if beside.exists() else None
     chunks, n_ctx = (header.metadata.get(f"imatrix.chunk_{key}") for key in ("count", "size"))
@@ -128,7 +128,7 @@ def _values(file: BinaryIO, tensor: TensorInfo) -> F64:
     return np.frombuffer(_take(file, tensor.n_bytes), "<f4").astype(np.float64)
 
 
-def _strings(file: BinaryIO, header: Header, key: str) -> list[str]:
+def strings(file: BinaryIO, header: Header, key: str) -> list[str]:
     """The strings of an array in the metadata, which the header has checked and does not keep."""
     if header.kv_types.get(key) != "arr":
         return []

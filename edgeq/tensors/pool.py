@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -66,12 +66,20 @@ class Pool:
         of this process. Raises Refused for a type or weights that can't be, and for a full disk.
         """
         self._check(tensor, kind)
-        path = self._folder / self._key(tensor, kind, importance)
-        self._handed_out.add(path)
         n_bytes = row_bytes(kind, tensor.row_length) * tensor.n_rows
+        key = self._key(tensor, kind, importance)
+        return self.kept(key, n_bytes, lambda: self._blocks(tensor, kind, importance))
+
+    def kept(self, key: str, n_bytes: int, pieces: Callable[[], Iterator[Blocks]]) -> Path:
+        """A file of ``n_bytes`` with what ``pieces`` gives, made now or found; ``key``: of everything it depends on.
+
+        Raises Refused for a full disk.
+        """
+        path = self._folder / key
+        self._handed_out.add(path)
         if not _found(path, n_bytes):
             with self._refusing():
-                while not self._made(path, n_bytes, tensor, kind, importance):
+                while not self._made(path, n_bytes, pieces):
                     pass
             if self._n_bytes > self._max_bytes:
                 self.make_room(self._n_bytes - self._max_bytes)
@@ -92,14 +100,14 @@ class Pool:
         self._n_bytes = kept
         return freed > 0
 
-    def _made(self, path: Path, n_bytes: int, tensor: Tensor, kind: str, importance: Floats | None) -> bool:
+    def _made(self, path: Path, n_bytes: int, pieces: Callable[[], Iterator[Blocks]]) -> bool:
         """Whether the entry is there now; if not, there is some room more. Raises MissingError for a full disk."""
         temporary = store.partial(path.with_name(f"{path.name}.{secrets.token_hex(8)}"))
         try:
             with store.removing(temporary):
                 with store.writing(path), temporary.open("wb") as file:
                     store.reserve(file, n_bytes)
-                    written = sum(file.write(blocks.data) for blocks in self._blocks(tensor, kind, importance))
+                    written = sum(file.write(blocks.data) for blocks in pieces())
                     assert written == n_bytes
                 store.publish(temporary, path)
         except MissingError as e:
@@ -148,9 +156,9 @@ class Pool:
         weights = (
             store.sha256_bytes(np.ascontiguousarray(importance, "<f4").tobytes()) if importance is not None else None
         )
-        return store.key_of(self._digest(tensor), tensor.type, tensor.shape, kind, weights, self._library_sha256)
+        return store.key_of(self.digest(tensor), tensor.type, tensor.shape, kind, weights, self._library_sha256)
 
-    def _digest(self, tensor: Tensor) -> str:
+    def digest(self, tensor: Tensor) -> str:
         """SHA-256 of the tensor's bytes. A file of the same name may have been written anew since."""
         stat = tensor.path.stat()
         of = (tensor.path, stat.st_ino, stat.st_mtime_ns, stat.st_size, tensor.info.offset, tensor.info.n_bytes)

@@ -13,15 +13,23 @@ from edgeq.records import Recipe
 from edgeq.tensors.ggml import Ggml
 from edgeq.tensors.source import Source, is_embedding
 
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 # {tensor name: importance of each column}; of a tensor of experts, one after the other.
-Importance = Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
+Importance = Mapping[str, Floats]
 
 
 class Stock(Protocol):
-    """What llama.cpp itself makes of a source, with an importance matrix or none."""
+    """What llama.cpp itself makes of a source, with an importance matrix or none, and refined where that is asked."""
 
-    def __call__(self, source: Path, out: Path, recipe: Recipe, importance: Importance | None) -> None:
-        """Make ``out``. Raises Refused."""
+    def __call__(
+        self,
+        source: Path,
+        out: Path,
+        recipe: Recipe,
+        importance: Importance | None,
+        scales: Mapping[str, Floats] | None = None,
+    ) -> None:
+        """Make ``out``. ``scales``: what the columns of the model's matrices were multiplied by. Raises Refused."""
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,13 @@ from edgeq.tensors import output
 from edgeq.tensors.ggml import Ggml
 from edgeq.tensors.pool import Pool
 from edgeq.tensors.refused import Refused
-from edgeq.tensors.source import Source, Tensor
+from edgeq.tensors.source import Source, Tensor, row_bytes
 from edgeq.tensors.work import Importance
 from edgeq.worker.dry_run import dry_run, known_file_types
+from edgeq.worker.refining import PIECE_BYTES, Encoded, Refining, pieces
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-_PIECE_BYTES = 1 << 22
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 _QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION in ggml.h
 
 
@@ -40,8 +41,16 @@ class Assembly:
     pool: Pool
     ggml: Ggml
     on_progress: Callable[[int, int], None]
+    refining: Refining | None = None
 
-    def __call__(self, source: Path, out: Path, recipe: Recipe, importance: Importance | None) -> None:
+    def __call__(
+        self,
+        source: Path,
+        out: Path,
+        recipe: Recipe,
+        importance: Importance | None,
+        scales: Mapping[str, Floats] | None = None,
+    ) -> None:
         own = source == self.source.path
         model = self.source if own else Source(source)
         types = self.types if own else dry_run(source, recipe, importance).types
@@ -55,8 +64,15 @@ class Assembly:
             for name, kind in encoded.items()
         }
 
+        refined: dict[str, Path] = {}
+        if self.refining:
+            self.refining.scales = scales or {}
+            refined = self._refined(self.refining, model, encoded, weights)
+
         def data(name: str) -> Iterator[Bytes]:
             tensor = model.tensors[name]
+            if name in refined:
+                return pieces(refined[name], row_bytes(types[name], tensor.row_length) * tensor.n_rows)
             return self._encoded(tensor, types[name], weights[name]) if name in encoded else self._copied(tensor)
 
         # llama.cpp sets these anew, whatever their types were: they come last, numbers as u32.
@@ -64,6 +80,7 @@ class Assembly:
             "general.quantization_version": _QUANTIZATION_VERSION,
             "general.file_type": known_file_types()[recipe.file_type],
             **self.metadata,
+            **(self.refining.metadata() if self.refining else {}),
         }
         planned = [(name, model.tensors[name].shape, kind) for name, kind in types.items()]
         write = partial(output.write, out, model, planned, data, metadata, self.on_progress, dropped=tuple(metadata))
@@ -76,12 +93,27 @@ class Assembly:
                 raise
             write()
 
+    def _refined(
+        self, refining: Refining, model: Source, encoded: Mapping[str, str], weights: Mapping[str, Floats | None]
+    ) -> dict[str, Path]:
+        parts = []
+        for name, kind in encoded.items():
+            tensor = model.tensors[name]
+            if refining.has(tensor, kind):
+                path = self.pool.encoded(tensor, kind, weights[name])
+                parts.append(Encoded(tensor, kind, path, 0, path.name))
+        better = refining.refine(parts, self.on_progress)
+        for part in parts:
+            if part.tensor.name in better:
+                self.pool.release(part.path)
+        return better
+
     def _encoded(self, tensor: Tensor, kind: str, weights: Any) -> Iterator[Bytes]:
         path = self.pool.encoded(tensor, kind, weights)
         while (file := _opened(path)) is None:
             path = self.pool.encoded(tensor, kind, weights)
         with file:
-            while piece := file.read(_PIECE_BYTES):
+            while piece := file.read(PIECE_BYTES):
                 yield np.frombuffer(piece, np.uint8)
         self.pool.release(path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgeq.worker import dry_run, encoding, error_table, quantizing, tokens
+from edgeq.worker import dry_run, encoding, error_table, quantizing, refining_file, tokens
 from edgeq.worker.events import Events
 
 
@@ -15,6 +15,7 @@ def run(request: dict[str, object], events: Events) -> None:
         "file_types": _file_types,
         "plan": quantizing.plan,
         "quantize": quantizing.quantize,
+        "refine": refining_file.refine,
         "error_table": error_table.error_table,
         "encode": encoding.encode,
         "tokenize": tokens.tokenize,

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
-from edgeq import plugins
+from edgeq import plugins, records
 from edgeq.errors import InputError
 from edgeq.records import Recipe
 from edgeq.tensors.ggml import Ggml
+from edgeq.tensors.moments import Moments
 from edgeq.tensors.pool import Pool
+from edgeq.tensors.refining import Refiner
 from edgeq.tensors.refused import Refused
 from edgeq.tensors.source import Source
 from edgeq.tensors.work import Importance, Made, Work
@@ -19,14 +21,18 @@ from edgeq.worker.assembling import Assembly
 from edgeq.worker.dry_run import DryRun, dry_run, library
 from edgeq.worker.events import Events
 from edgeq.worker.imatrix import read_imatrix
+from edgeq.worker.refining import Refining
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file to make. ``metadata``: keys to set in it; ``imatrix``: path of the matrix to use, if any."""
+    """One file to make. ``metadata``: keys to set in it; ``imatrix``: path of the matrix to use, if any; ``moments``:
+    of the inputs, where what the encoder makes is to be refined.
+    """
 
     recipe: Recipe
     metadata: dict[str, str | int]
     imatrix: str | None = None
+    moments: records.Moments | None = None
     out: str = ""
     scratch: str = ""
 
@@ -59,13 +65,18 @@ def quantize(request: dict[str, Any], events: Events) -> None:
 
         try:
             types = job.dry_run(source.path).types
+            refining = None
+            if job.moments:
+                moments = Moments(Path(job.moments.path))
+                moments.check(source.header)
+                refining = Refining(moments, job.moments, Refiner(Path(request["refiner"]), ggml.n_threads), pool)
             work = Work(
                 source=source,
                 recipe=job.recipe,
                 types=types,
                 importance=job.importance(),
                 ggml=ggml,
-                stock=Assembly(source, types, job.metadata, pool, ggml, progress),
+                stock=Assembly(source, types, job.metadata, pool, ggml, progress, refining),
                 out=Path(job.out),
                 scratch=Path(job.scratch),
                 n_threads=request["n_threads"],
@@ -86,4 +97,5 @@ def quantize(request: dict[str, Any], events: Events) -> None:
             adapter=str(made.adapter) if made.adapter else None,
             rank=made.rank,
             adapter_type=made.adapter_type,
+            refined=refining.classes if refining else [],
         )

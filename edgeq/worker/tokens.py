@@ -17,12 +17,12 @@ from edgeq.worker.log import Log
 
 
 def tokenize(request: dict[str, Any], events: Events) -> None:
-    """Whole texts, one after the other, as one array of int32."""
-    text = b"".join(Path(p).read_bytes() for p in request["texts"])
+    """Groups of texts, each group as one text, into one array of int32; the event says how many each group has."""
+    groups = [b"".join(Path(p).read_bytes() for p in group) for group in request["texts"]]
     with _vocabulary(request["source"]) as vocab:
-        tokens = _ids(vocab, text, add_special=True)
-    tokens.tofile(request["out"])
-    events.send("tokens", n_tokens=len(tokens))
+        tokens = [_ids(vocab, text, add_special=True) for text in groups]
+    np.concatenate(tokens).tofile(request["out"])
+    events.send("tokens", n_tokens=[len(ids) for ids in tokens])
 
 
 def tokenize_items(request: dict[str, Any], events: Events) -> None:

@@ -23,7 +23,14 @@ from edgeq.report.sections import button
 from edgeq.report.terms import ALWAYS
 
 NAME = "edgeq-front.json.gz"
-_FAMILIES = {"stock": "llama.cpp's types", "mix": "Mixed", "folded": "Mixed, scales folded", "predicted": "Predicted"}
+_FAMILIES = {
+    "stock": "llama.cpp's types",
+    "mix": "Mixed",
+    "folded": "Mixed, scales folded",
+    "refined": "Mixed, refined",
+    "folded and refined": "Mixed, folded and refined",
+    "predicted": "Predicted",
+}
 _CAPTION = (
     "Bars are one standard error over chunks of text. Predicted points are what the probes add up to: no results."
 )
@@ -49,7 +56,7 @@ def _sections(front: Front, drawn: list[Chart], n_bytes: int) -> Iterator[str]:
     about = paragraphs([parts.ABOUT])
     yield section("files", "Files", f"{about}\n{html_table(parts.table(front), 'One row for each file.')}")
     yield section("quality", "Divergence against size", panels(drawn, _CAPTION) if drawn else paragraphs([NO_PLOTS]))
-    for i, a in enumerate(front.allocations, 1):
+    for i, a in enumerate((a for a in front.allocations if not a.recipe.refine), 1):
         caption = "Types chosen by kind of tensor and depth, with their share of the bytes and of the predicted damage."
         yield section(f"types-{i}", f"Types of {plain(a.recipe.name)}", html_table(parts.explained(a), caption))
     notes = "\n".join(
@@ -74,7 +81,8 @@ def _chart(front: Front, index: int, text: str) -> Chart:
 def _points(row: FrontRow, text: str, is_best: bool) -> Iterator[Point]:
     found = row.quality.get(text)
     if found and found.kld and math.isfinite(found.kld.value) and found.kld.value > 0:
-        family = "stock" if row.kind == "stock" else "folded" if row.folded else "mix"
+        changes = [name for name, done in (("folded", row.folded), ("refined", row.refined)) if done]
+        family = "stock" if row.kind == "stock" else " and ".join(changes) or "mix"
         facts = {"File": row.name, "bpw": f"{row.bpw:.3f}", "Mean KLD": f"{estimate(found.kld)} nats"}
         yield Point(row.bpw, found.kld.value, found.kld.se, row.name, facts, family, is_best)
     if row.predicted_kld:
