@@ -147,18 +147,8 @@ def test_folding_and_refining_go_together(out: Path, tmp_path: Path) -> None:
 
 def test_a_run_shows_stock_and_refined_side_by_side(out: Path, tmp_path: Path) -> None:
     options = ("--text", EVALUATION, "--calibration-text", EVALUATION.with_name("weird.txt"), "--chunks", "4")
-    options += (
-        "--tests",
-        "pp16",
-        "--reps",
-        "2",
-        "--calibration-chunks",
-        "4",
-        "--statistics",
-        out / "moments.gguf",
-        "--out",
-        tmp_path / "run",
-    )
+    options += ("--tests", "pp16", "--reps", "2", "--calibration-chunks", "4")
+    options += ("--statistics", out / "moments.gguf", "--out", tmp_path / "run")
     done = edgeq("run", MODEL, "--types", "Q3_K_M", "--refine", *options)
     assert done.exit_code == 0, done.output
     found = store.load(tmp_path / "run" / "summary.json", Summary)
@@ -193,6 +183,12 @@ def test_what_does_not_belong_together_is_refused(
     with pytest.raises(InputError, match="no second moments"):
         recipe = msgspec.structs.replace(quantize.stock_recipe("Q4_0", built), refine=True)
         quantize.quantize(model, [recipe], None, built, tmp_path, n_threads=2)
+
+
+def test_statistics_without_refining_are_refused(out: Path) -> None:
+    for command in ("run", "quantize"):
+        done = edgeq(command, MODEL, "--types", "Q4_0", "--statistics", out / "moments.gguf", "--out", out / "x")
+        assert done.exit_code == 2 and "--statistics belong to --refine" in done.output
 
 
 def test_llama_cpp_reads_refined_files(out: Path, built: Build) -> None:

@@ -78,6 +78,8 @@ def command(
     from edgeq.quantize import plan, quantize
     from edgeq.records import FrontPlan, Plan
 
+    if statistics and not refine:
+        raise click.UsageError("--statistics belong to --refine.")
     source = convert(str(model), out, allow_requantize=allow_requantize)
     if target_bpw or target_size or fit:
         if recipes:

@@ -61,6 +61,8 @@ def command(model: str | None, plan: Path | None, out: Path | None, as_json: boo
         given["model"] = model
     base = read_yaml(plan, Plan) if plan else Plan(model="")
     asked = msgspec.structs.replace(base, **given)
+    if asked.statistics and not asked.refine:
+        raise click.UsageError("--statistics belong to --refine.")
     folder = RunFolder(out or Path(f"edgeq-{Path(asked.model).stem or 'run'}"))
     summary = pipeline.run(asked, folder, step)
     if as_json:
