@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "toolchain": {"access", "records"},
     "run_folder": NOUNS | {"manifest", "store"},
     "tensors": NOUNS | {"gguf_header", "gguf_info", "store", "tensors"},
-    "worker": NOUNS | {"gguf_info", "plugins", "tensors", "worker"},
+    "worker": NOUNS | {"gguf_info", "plugins", "store", "tensors", "worker"},
     # shelves
     "quants": NOUNS | {"gguf_info", "quants", "tensors"},
     "tasks": NOUNS | {"tasks"},

@@ -137,8 +137,8 @@ class Recipe(Record, frozen=True):
     overrides: tuple[tuple[str, str], ...] = ()
     token_embedding_type: str | None = None
     output_tensor_type: str | None = None
-    refine: bool = False
     options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
+    refine: bool = False
 
 
 class Corpus(Record, frozen=True):
