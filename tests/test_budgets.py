@@ -230,7 +230,7 @@ def test_what_is_made_to_fit_a_board_fits(built: Build, model: Gguf, out: Path, 
         return path
 
     whole = fit.fit(model, profiles.load(str(board(1.0))), built, n_ctx=256, n_threads=2)
-    wanted = int(6 * model.n_params / 8)
+    wanted = int(7 * model.n_params / 8)
     gib = (whole.needed_bytes - whole.weights_bytes + wanted) / 2**30 + 0.01
     options = (*TEXTS, "--chunks", "4", "--candidates", "K,IQ4_XS", "--threads", "2")
     done = edgeq("quantize", MODEL, *options, "--fit", board(gib), "--ctx", "256", "--json", "--out", out)
@@ -238,7 +238,8 @@ def test_what_is_made_to_fit_a_board_fits(built: Build, model: Gguf, out: Path, 
     front = msgspec.json.decode(done.stdout.encode(), type=Front)
     (a,) = front.allocations
     # What else is in memory differs by about a MiB from one file, and from one run, to the next.
-    assert wanted - 1.5 * 2**20 < a.max_bytes <= 1.01 * wanted
+    most = wanted - budgets.FIT_SPARE_BYTES
+    assert most - 1.5 * 2**20 < a.max_bytes <= most + 2**19
     assert front.best["board-256"] == "board-256"
     made = models.describe(out / "board-256.gguf")
     assert fit.fit(made, profiles.load(str(board(gib))), built, n_ctx=256, n_threads=2).margin_bytes >= 0

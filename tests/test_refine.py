@@ -170,9 +170,13 @@ def test_what_does_not_belong_together_is_refused(
         np.random.default_rng(0).normal(0, 0.1, q.n_elements).astype("<f2").tobytes()
     )
     other.write_bytes(data)
+    foreign = tmp_path / "foreign.gguf"  # of a model with the same shapes
+    foreign.write_bytes(statistics.read_bytes())
+    record = store.load(statistics.with_suffix(".json"), Moments)
+    store.save(foreign.with_suffix(".json"), msgspec.structs.replace(record, model_sha256="0" * 64), "key")
     for argv, said in (
-        ((stock, "--source", other, "--statistics", statistics), "was not made from this source"),
-        ((stock, "--source", smollm2, "--statistics", statistics), "another model"),
+        ((stock, "--source", MODEL, "--statistics", foreign), "was computed from another file than"),
+        ((stock, "--source", smollm2, "--statistics", statistics), "was computed from another file than"),
         ((stock, "--source", MODEL, "--statistics", out / "imatrix.gguf"), "holds no second moments"),
         ((MODEL, "--source", MODEL, "--statistics", statistics), "no tensor of this file can be refined"),
     ):
@@ -180,6 +184,10 @@ def test_what_does_not_belong_together_is_refused(
         assert isinstance(done.exception, EdgeqError), done.output
         assert said in str(done.exception)
         assert not (tmp_path / "x.gguf").exists()
+    made_from_other = msgspec.structs.replace(record, model_sha256="of the other")
+    file, source = models.describe(stock), models.describe(other)
+    with pytest.raises(EdgeqError, match="was not made from this source"):
+        refine.refine(file, source, made_from_other, built, tmp_path / "x.gguf", n_threads=2)
     with pytest.raises(InputError, match="no second moments"):
         recipe = msgspec.structs.replace(quantize.stock_recipe("Q4_0", built), refine=True)
         quantize.quantize(model, [recipe], None, built, tmp_path, n_threads=2)

@@ -148,8 +148,7 @@ def _search(asked: FrontPlan, source: Gguf, out: Path, *, dry_run: bool, as_json
     if dry_run:
         allocations = budgets.search(asked, source, out, step).allocations
         for allocation in allocations:
-            if not allocation.recipe.refine:
-                budgets.write_recipe(allocation.recipe, out)
+            budgets.write_recipe(allocation.recipe, out)
         if as_json:
             echo_json(allocations)
         else:

@@ -39,7 +39,6 @@ from edgeq.records import (
     FrontPlan,
     Gguf,
     Imatrix,
-    Moments,
     Note,
     Recipe,
     TypesRecord,
@@ -51,6 +50,8 @@ STOCK = (
     *("Q3_K_M", "Q3_K_L", "IQ4_XS", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0"),
 )
 _N_CTX = 512
+# What is left free on a board: a program's own memory differs by about half of it from one run to the next.
+FIT_SPARE_BYTES = 1 << 20
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMG]i?B|B)", re.I)
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -61,7 +62,6 @@ class Found:
 
     source: Gguf
     imatrix: Imatrix | None
-    moments: Moments | None
     built: Build
     solver: Solver
     targets: tuple[Target, ...]
@@ -129,12 +129,7 @@ def search(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Found:
     allocations = [solver.solve(target) for target in targets]
     if plan.fold:
         allocations += [solver.solve(target, fold=True) for target in targets]
-    moments = None
-    if plan.refine:
-        asked = refining.statistics(plan.statistics, calibrated, parts[1])
-        moments = refining.moments(source, asked, built, folder, n_threads, steps)
-        allocations += [msgspec.structs.replace(a, recipe=refining.refined(a.recipe)) for a in allocations]
-    return Found(source, imatrix, moments, built, solver, targets, tuple(allocations))
+    return Found(source, imatrix, built, solver, targets, tuple(allocations))
 
 
 def front(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Front:
@@ -142,6 +137,11 @@ def front(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Front:
     found = search(plan, source, folder, steps)
     n_threads = plan.n_threads or device.physical_cores()
     stock = [quantize.stock_recipe(name, found.built) for name in plan.types] or _nearest(found)
+    wanted, moments = list(found.allocations), None
+    if plan.refine:
+        asked = refining.statistics(plan.statistics, plan.calibration_text)
+        moments = refining.moments(source, asked, found.built, folder, n_threads, steps)
+        wanted += [msgspec.structs.replace(a, recipe=refining.refined(a.recipe)) for a in wanted]
     with steps("quantize") as update:
 
         def make(recipes: Sequence[Recipe]) -> tuple[Gguf, ...]:
@@ -151,12 +151,12 @@ def front(plan: FrontPlan, source: Gguf, folder: Path, steps: Steps) -> Front:
                 found.imatrix,
                 found.built,
                 folder,
-                moments=found.moments,
+                moments=moments,
                 n_threads=n_threads,
                 on_progress=lambda name, share: update(share, name),
             )
 
-        made = [_made(plan, found, a, make) for a in found.allocations]
+        made = [_made(plan, found, a, make) for a in wanted]
         beside = make(stock)
     allocations, mixes = [a for a, _, _ in made], [file for _, file, _ in made]
     files = (*mixes, *beside)
@@ -217,7 +217,7 @@ def _targets(plan: FrontPlan, source: Gguf, built: Build, n_threads: int) -> tup
     if plan.fit:
         sized = fit.fit(source, profiles.load(plan.fit), built, n_ctx=plan.ctx, n_threads=n_threads)
         # What else is needed does not depend on the types of the weights.
-        room = sized.weights_bytes + sized.margin_bytes
+        room = sized.weights_bytes + sized.margin_bytes - FIT_SPARE_BYTES
         n_bytes = min(room, source.n_bytes)
         if n_bytes <= 0:
             raise InputError(
@@ -275,14 +275,18 @@ def _made(
     if not plan.fit or target is not found.targets[-1]:
         return allocation, file, None
     profile, n_threads = profiles.load(plan.fit), plan.n_threads or device.physical_cores()
-    while (sized := fit.fit(file, profile, found.built, n_ctx=plan.ctx, n_threads=n_threads)).margin_bytes < 0:
-        target = replace(target, max_bytes=target.max_bytes + sized.margin_bytes)
+    while True:
+        sized = fit.fit(file, profile, found.built, n_ctx=plan.ctx, n_threads=n_threads)
+        lacking = FIT_SPARE_BYTES - sized.margin_bytes
+        if lacking <= 0:
+            break
+        target = replace(target, max_bytes=target.max_bytes - lacking)
         try:
             solved = found.solver.solve(target, fold=bool(allocation.recipe.options))
         except InputError as err:
-            lacking = f"{-sized.margin_bytes / 2**20:,.1f} MiB too much at {allocation.bpw:.2f} bpw"
+            over = f"{lacking / 2**20:,.1f} MiB too much at {allocation.bpw:.2f} bpw"
             raise InputError(
-                f"No file of these types fits on {sized.profile} with {plan.ctx:,} tokens of context: {lacking}.",
+                f"No file of these types fits on {sized.profile} with {plan.ctx:,} tokens of context: {over}.",
                 "Give a smaller --ctx, or more --candidates.",
             ) from err
         recipe = refining.refined(solved.recipe) if allocation.recipe.refine else solved.recipe

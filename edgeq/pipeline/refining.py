@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from edgeq import calibrate, models, store
-from edgeq.corpus import Part
+from edgeq.errors import InputError
 from edgeq.pipeline.steps import Steps
 from edgeq.records import Build, Gguf, Imatrix, Moments, Recipe
 
@@ -26,21 +26,26 @@ class Statistics:
 
     file: str | None
     texts: tuple[Path, ...]
-    part: Part = "all"
 
 
-def statistics(file: str | None, texts: Sequence[str | Path], part: Part = "all") -> Statistics:
-    """``file`` if there is one, else these texts if they are enough, else those that come with edgeq."""
+def statistics(file: str | None, texts: Sequence[str]) -> Statistics:
+    """``file`` if there is one, else these calibration texts if they are enough, else those that come with edgeq."""
     if len(texts) >= _LEAST_TEXTS:
-        return Statistics(file, tuple(Path(t) for t in texts), part)
+        return Statistics(file, tuple(Path(t) for t in texts))
     own = store.share_dir() / "tests" / "text" / "calibration"
     return Statistics(file, tuple(own / f"{name}.txt" for name in _OWN))
 
 
 def moments(source: Gguf, asked: Statistics, built: Build, folder: Path, n_threads: int, steps: Steps) -> Moments:
-    """Second moments of ``source``: those of the file, or computed into ``folder``."""
+    """Second moments of ``source``: those of the file, or computed into ``folder``. Raises InputError for others'."""
     if asked.file:
-        return models.describe_moments(Path(asked.file))
+        found = models.describe_moments(Path(asked.file))
+        if found.model_sha256 != source.sha256:
+            raise InputError(
+                f"{found.path} was computed from another file than {source.path}.",
+                "Compute second moments of this one: `edgeq calibrate --second-moments`.",
+            )
+        return found
     with steps("moments") as update:
         return calibrate.moments(
             source,
@@ -48,7 +53,6 @@ def moments(source: Gguf, asked: Statistics, built: Build, folder: Path, n_threa
             asked.texts[-1],
             built,
             folder / "moments.gguf",
-            part=asked.part,
             n_threads=n_threads,
             on_progress=update,
         )
@@ -63,7 +67,6 @@ def importance(source: Gguf, asked: Statistics, built: Build, folder: Path, n_th
             built,
             folder / "imatrix.gguf",
             n_chunks=_CALIBRATION_CHUNKS,
-            part=asked.part,
             n_threads=n_threads,
             on_progress=update,
         )

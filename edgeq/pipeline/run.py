@@ -71,7 +71,7 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
                 )
         moments = None
         if plan.refine:
-            asked = refining.statistics(plan.statistics, calibrated, parts[1])
+            asked = refining.statistics(plan.statistics, plan.calibration_text)
             moments = refining.moments(source, asked, built, folder.models, tests.n_threads, steps)
         with steps("quantize") as update:
             files = quantize.quantize(
