@@ -27,7 +27,7 @@ _KINDS = (BenchRecord, EvalRecord, TaskRecord, GenerationRecord, Gguf, Imatrix)
 
 
 class RunFolder:
-    """``run.json models/ records/ report.html manifest.json`` and ``summary.json`` or ``methods.json``.
+    """``run.json models/ records/ report.html manifest.json``, ``summary.json`` or ``methods.json``, ``statistics/``.
 
     Nothing else knows these names.
     """
@@ -38,6 +38,8 @@ class RunFolder:
         self.records = path / "records"
         self.imatrix = self.models / "imatrix.gguf"
         self.page = path / "report.html"
+        # Large, and made again where they are missing: not in the manifest.
+        self.statistics = path / "statistics"
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:

@@ -145,10 +145,10 @@ def test_folding_and_refining_go_together(out: Path, tmp_path: Path) -> None:
     assert isinstance(again.exception, EdgeqError)
 
 
-def test_a_run_shows_stock_and_refined_side_by_side(out: Path, tmp_path: Path) -> None:
+def test_a_run_shows_stock_and_refined_side_by_side(tmp_path: Path) -> None:
     options = ("--text", EVALUATION, "--calibration-text", EVALUATION.with_name("weird.txt"), "--chunks", "4")
-    options += ("--tests", "pp16", "--reps", "2", "--calibration-chunks", "4")
-    options += ("--statistics", out / "moments.gguf", "--out", tmp_path / "run")
+    options += ("--tests", "pp16", "--reps", "2", "--calibration-chunks", "4", "--threads", "1")
+    options += ("--out", tmp_path / "run")
     done = edgeq("run", MODEL, "--types", "Q3_K_M", "--refine", *options)
     assert done.exit_code == 0, done.output
     found = store.load(tmp_path / "run" / "summary.json", Summary)
@@ -156,6 +156,9 @@ def test_a_run_shows_stock_and_refined_side_by_side(out: Path, tmp_path: Path) -
     (pair,) = found.refined
     assert pair.verdict in ("better", "no better", "worse") and pair.ci95
     assert "Q3_K_M-refined" in done.output
+    for command in ("verify", "report"):
+        checked = edgeq(command, tmp_path / "run")
+        assert checked.exit_code == 0, checked.output
 
 
 def test_what_does_not_belong_together_is_refused(

@@ -72,7 +72,7 @@ def run(plan: Plan, folder: RunFolder, steps: Steps) -> Summary:
         moments = None
         if plan.refine:
             asked = refining.statistics(plan.statistics, plan.calibration_text)
-            moments = refining.moments(source, asked, built, folder.models, tests.n_threads, steps)
+            moments = refining.moments(source, asked, built, folder.statistics, tests.n_threads, steps)
         with steps("quantize") as update:
             files = quantize.quantize(
                 source,
