@@ -1,5 +1,7 @@
 #include "syrk.h"
 
+#include "vectors.h"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -7,15 +9,6 @@
 namespace edgeq {
 
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int64_t LANES = 16;
-#elif defined(__AVX__)
-constexpr int64_t LANES = 8;
-#else
-constexpr int64_t LANES = 4;
-#endif
-typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
 
 constexpr int64_t PANEL = 2 * LANES; // columns that are packed together
 constexpr int64_t TILE_ROWS = 4;     // with two vectors each: eight sums, as many as hide the latency of adding

@@ -1,6 +1,6 @@
 #include "refine/descent.h"
 
-#include "refine/vectors.h"
+#include "vectors.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include "refine/product.h"
 
-#include "refine/vectors.h"
+#include "vectors.h"
 
 namespace edgeq::refine {
 
